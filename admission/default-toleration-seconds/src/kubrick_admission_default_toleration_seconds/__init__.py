@@ -1,0 +1,1 @@
+"""Lets pods tolerate unready and unreachable nodes for five minutes."""

@@ -1,0 +1,1 @@
+"""Refuses new objects in missing or terminating namespaces, and keeps the system namespaces."""

@@ -1,0 +1,1 @@
+"""Resolves priority class names."""

@@ -1,0 +1,1 @@
+"""Taints new nodes as not ready."""

@@ -1,0 +1,1 @@
+"""The Kubrick kernel: storage, watch bus, lifecycle, plugins."""

@@ -1,0 +1,1 @@
+"""One running program: a composition, its plugins, its store and bus, its components."""

@@ -1,0 +1,1 @@
+"""The resources of apiextensions.k8s.io/v1."""

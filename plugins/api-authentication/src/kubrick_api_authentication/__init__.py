@@ -1,0 +1,1 @@
+"""The resources of authentication.k8s.io/v1."""

@@ -1,0 +1,1 @@
+"""The resources of authorization.k8s.io/v1."""

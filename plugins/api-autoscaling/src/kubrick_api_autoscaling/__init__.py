@@ -1,0 +1,1 @@
+"""The resources of autoscaling/v1 and v2."""

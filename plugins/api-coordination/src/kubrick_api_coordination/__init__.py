@@ -1,0 +1,1 @@
+"""The resources of coordination.k8s.io/v1."""

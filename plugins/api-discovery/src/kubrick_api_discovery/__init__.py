@@ -1,0 +1,1 @@
+"""The resources of discovery.k8s.io/v1."""

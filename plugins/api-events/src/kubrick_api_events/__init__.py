@@ -1,0 +1,1 @@
+"""The resources of events.k8s.io/v1."""

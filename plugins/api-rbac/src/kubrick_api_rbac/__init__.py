@@ -1,0 +1,1 @@
+"""The resources of rbac.authorization.k8s.io/v1."""

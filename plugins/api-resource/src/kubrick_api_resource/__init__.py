@@ -1,0 +1,1 @@
+"""The resources of resource.k8s.io/v1."""

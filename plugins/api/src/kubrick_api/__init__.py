@@ -1,0 +1,1 @@
+"""The object machinery: schemas, defaults, validation, merges, selectors, tables."""

@@ -1,0 +1,236 @@
+"""What an API group plugin hands over: groups, resources, and a strategy for what a schema can't say.
+
+Objects are plain JSON-shaped dicts. The engine (`kubrick_api.schema`) does what the schema says:
+pruning, static defaults, types, list-map semantics. A `Strategy` says the rest.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from attrs import define, field, frozen
+
+from kubrick_api.errors import FieldError
+from kubrick_api.names import GVK, GVR
+from kubrick_api.storage import Reader, Storage, SubresourceHandler, WriteContext
+
+Object = dict[str, Any]
+
+
+@frozen
+class Column:
+    """One column of a kind's Table. `priority` 0 is always shown, 1 only with ``-o wide``."""
+
+    name: str
+    type: str
+    format: str = ""
+    priority: int = 0
+    description: str = ""
+
+
+class Strategy:
+    """How one resource behaves where its schema is silent. Override what differs.
+
+    The server calls, on create: `default` → `prepare_for_create` → mutating admission → `default`
+    again → `allocate` → `validate`; on update: `default` → `prepare_for_update` → mutating admission →
+    `default` again → `validate` → `validate_update`. Objects are the server's own copies and may be
+    changed in place, except `old`, which is shared.
+    """
+
+    columns: Sequence[Column] = ()
+    """Table columns; empty means Name and Age."""
+    has_status: bool = False
+    """Whether there is a status subresource: the main resource then keeps the old status, and the
+    status subresource keeps the old everything else (see `prepare_for_update`)."""
+    tracks_generation: bool = False
+    """Whether metadata.generation counts changes of the spec."""
+    allow_create_on_update: bool = False
+    """Whether PUT may create (Lease, Event, Endpoints, ... do)."""
+    allow_unconditional_update: bool = True
+    """Whether an update without resourceVersion is accepted."""
+    event_ttl: float | None = None
+    """Seconds after which each object expires by itself."""
+
+    def default(self, obj: Object) -> None:
+        """Dynamic defaults. Idempotent."""
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        """Clear what a creator may not set. The default drops status when `has_status`, and starts
+        metadata.generation at 1 when `tracks_generation`."""
+        if self.has_status:
+            obj.pop("status", None)
+        if self.tracks_generation:
+            obj["metadata"]["generation"] = 1
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        """Put back what an updater may not set. `context.subresource` is "" or the subresource's
+        name. The default keeps status (or, for "status", all but status and some metadata), and
+        bumps metadata.generation when spec changed and `tracks_generation`."""
+        if context.subresource == "status":
+            keep_all_but_status(obj, old)
+            return
+        if self.has_status:
+            if "status" in old:
+                obj["status"] = old["status"]
+            else:
+                obj.pop("status", None)
+        if self.tracks_generation:
+            generation = old["metadata"].get("generation", 1)
+            changed = obj.get("spec") != old.get("spec")
+            obj["metadata"]["generation"] = generation + 1 if changed else generation
+
+    async def allocate(self, obj: Object, old: Object | None, context: WriteContext) -> None:
+        """Reserve what the object needs (an address, a port), or release it (`obj` may drop it).
+        Further objects may be written in the same transaction through `context.also`."""
+
+    async def release(self, old: Object, context: WriteContext) -> None:
+        """The object is about to be removed from storage; `context.also` joins the transaction."""
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """Everything wrong with a new object, metadata aside."""
+        return []
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        """Everything wrong with the change, metadata aside. `validate` is called as well."""
+        return []
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        """The same for an update of the status subresource; `validate` is not called then."""
+        return []
+
+    def validate_name(self, name: str, prefix: bool) -> list[str]:
+        """What is wrong with a name (or, when `prefix`, with a generateName). The default wants a
+        DNS-1123 subdomain."""
+        from kubrick_api.validation import name_is_dns_subdomain
+
+        return name_is_dns_subdomain(name, prefix)
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        """Warning headers for a create or update."""
+        return []
+
+    def grace_period(self, obj: Object, asked: int | None) -> int | None:
+        """Seconds of graceful deletion for this object, given what the request asked for; None when
+        the resource is deleted at once (all but pods)."""
+        return None
+
+    def selectable_fields(self, obj: Object) -> dict[str, str]:
+        """Fields usable in field selectors, beyond metadata.name and metadata.namespace. Must return
+        the same keys for every object, an empty one included."""
+        return {}
+
+    def row(self, obj: Object, now: datetime) -> list[Any]:
+        """The object's cells, one per entry of `columns`."""
+        from kubrick_api.table import default_row
+
+        return default_row(obj, now)
+
+
+def keep_all_but_status(obj: Object, old: Object) -> None:
+    """Turn `obj` into `old` with the status (and resourceVersion, managedFields) of `obj`."""
+    status = obj.get("status")
+    metadata = {**old["metadata"]}
+    for name in ("resourceVersion", "managedFields"):
+        if name in obj["metadata"]:
+            metadata[name] = obj["metadata"][name]
+        else:
+            metadata.pop(name, None)
+    obj.clear()
+    obj.update({key: value for key, value in old.items() if key != "status"})
+    obj["metadata"] = metadata
+    if status is not None:
+        obj["status"] = status
+
+
+@frozen
+class Subresource:
+    """One subresource. Without `handler` it is a view of the object itself: get, update and patch go
+    through `strategy` (the resource's own when None) with ``context.subresource`` set."""
+
+    name: str
+    kind: GVK
+    verbs: tuple[str, ...]
+    """API verbs: create, get, update, patch, delete."""
+    handler: SubresourceHandler | None = None
+    strategy: Strategy | None = None
+
+
+@define(eq=False)
+class Resource:
+    """One resource of one group-version.
+
+    `schema` names its type in the group's schema table. `stored_as` names the resource whose storage
+    it shares (events.k8s.io/v1 events are core events): `to_storage` and `from_storage` convert.
+    A virtual resource (`virtual` set: reviews, bindings, componentstatuses) has no storage; all verbs
+    go to that handler.
+    """
+
+    gvr: GVR
+    kind: GVK
+    namespaced: bool
+    verbs: tuple[str, ...]
+    """API verbs: create, delete, deletecollection, get, list, patch, update, watch."""
+    singular: str
+    schema: str
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    strategy: Strategy = field(factory=Strategy)
+    subresources: dict[str, Subresource] = field(factory=dict)
+    virtual: SubresourceHandler | None = None
+    stored_as: GVR | None = None
+
+    @property
+    def storage(self) -> GVR:
+        return self.stored_as or self.gvr
+
+    @property
+    def list_kind(self) -> str:
+        return f"{self.kind.kind}List"
+
+    @property
+    def key_prefix(self) -> bytes:
+        """Where objects live in the store: ``pods/``, ``deployments.apps/``."""
+        return f"{self.storage.qualified}/".encode()
+
+    def key(self, namespace: str, name: str) -> bytes:
+        """The store's key of one object: ``pods/<namespace>/<name>``, ``nodes/<name>``."""
+        return self.key_prefix + (f"{namespace}/{name}" if self.namespaced else name).encode()
+
+    def to_storage(self, obj: Object) -> Object:
+        """This version of the object → the stored version. Only when `stored_as` is set."""
+        raise NotImplementedError(f"{self.gvr} has no conversion")
+
+    def from_storage(self, obj: Object) -> Object:
+        """The stored version → this version. The argument is shared and must not be changed."""
+        raise NotImplementedError(f"{self.gvr} has no conversion")
+
+
+@frozen
+class APIGroup:
+    """What `kubrick_register_api_groups` returns: one group-version and its resources.
+
+    `schemas` is the group's table of types, loaded on demand: name → definition in the shape of
+    `kubrick_api.schema` (see there). `priority` orders groups in discovery (higher first), as
+    kube-aggregator does: core 18000, apps 17800, ...
+    """
+
+    group: str
+    version: str
+    resources: tuple[Resource, ...]
+    schemas: Mapping[str, Any]
+    priority: int = 1000
+
+
+__all__ = [
+    "APIGroup",
+    "Column",
+    "Object",
+    "Reader",
+    "Resource",
+    "Storage",
+    "Strategy",
+    "Subresource",
+    "SubresourceHandler",
+    "WriteContext",
+    "keep_all_but_status",
+]

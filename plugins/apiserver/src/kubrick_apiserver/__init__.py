@@ -1,0 +1,1 @@
+"""REST over HTTPS: the API server."""

@@ -1,0 +1,78 @@
+"""The admission contract: attributes of a request, and the two things a plugin can do with them.
+
+Order and phases are Kubernetes': every mutating step, then validation, then every validating step.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+from attrs import define, field
+from kubrick_api.names import GVK, GVR
+from kubrick_api.storage import Reader, Storage, UserInfo
+
+Object = dict[str, Any]
+
+
+@define(eq=False)
+class Attributes:
+    """One request under admission. `operation` is CREATE, UPDATE, DELETE or CONNECT.
+
+    `object` is the server's private copy: a mutating plugin changes it in place (validating plugins
+    must not). It is None for DELETE. `old_object` is shared and must not be changed; None for CREATE.
+    """
+
+    operation: str
+    resource: GVR
+    kind: GVK
+    namespace: str
+    name: str
+    subresource: str
+    object: Object | None
+    old_object: Object | None
+    options: Object
+    dry_run: bool
+    user: UserInfo
+    reader: Reader
+    storage: Storage
+    warnings: list[str] = field(factory=list)
+    audit_annotations: dict[str, str] = field(factory=dict)
+
+
+class AdmissionPlugin(Protocol):
+    """What every admission plugin has. `order` is its place in the chain: Kubernetes' own plugins use
+    10 × their row in the reference's table (NamespaceLifecycle 10, LimitRanger 20, ... ResourceQuota 270);
+    strangers default to 225, just before the admission policies and webhooks."""
+
+    name: str
+    order: int
+
+    def handles(self, attributes: Attributes) -> bool:
+        """Cheap and synchronous: is this request any of this plugin's business?"""
+        ...
+
+
+@runtime_checkable
+class MutatingAdmission(AdmissionPlugin, Protocol):
+    async def admit(self, attributes: Attributes) -> None:
+        """May change `attributes.object`. Raises StatusError to refuse (usually
+        `kubrick_api.errors.forbidden`)."""
+        ...
+
+
+@runtime_checkable
+class ValidatingAdmission(AdmissionPlugin, Protocol):
+    async def validate(self, attributes: Attributes) -> None:
+        """Raises StatusError to refuse."""
+        ...
+
+
+@define
+class Step:
+    """The record one admission step leaves: who, which phase, the change as a JSON Patch, the
+    decision and its reason, and how long it took in seconds."""
+
+    plugin: str
+    phase: str
+    allowed: bool
+    reason: str
+    patch: list[dict[str, Any]]
+    seconds: float

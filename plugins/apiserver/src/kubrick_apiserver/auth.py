@@ -1,0 +1,71 @@
+"""The contracts of authentication and authorization."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+from kubrick_api.storage import UserInfo
+
+
+@frozen
+class Credentials:
+    """What a request brings: the Authorization header (or ""), and the client certificate in DER if
+    the TLS handshake verified one against the cluster's client CA."""
+
+    authorization: str = ""
+    certificate: bytes | None = None
+    headers: Mapping[str, str] = field(factory=dict)
+
+
+class Authenticator(Protocol):
+    """One way to know who is asking. `order` sorts them: x509 10, token file 20, service account 30."""
+
+    name: str
+    order: int
+
+    async def authenticate(self, credentials: Credentials) -> UserInfo | None:
+        """The user, or None when these are not credentials of this kind (the next one is asked).
+        Raises StatusError (401) when they are but don't hold."""
+        ...
+
+
+@frozen
+class Access:
+    """A question to the authorizers. Either a resource request (`resource` True: group, resource,
+    subresource, namespace, name) or a path."""
+
+    user: UserInfo
+    verb: str
+    resource_request: bool = True
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+@define
+class ResourceRules:
+    """What a user may do in a namespace, in the shape of SelfSubjectRulesReview's status."""
+
+    resource_rules: list[dict[str, Any]]
+    non_resource_rules: list[dict[str, Any]]
+    incomplete: bool = False
+    error: str = ""
+
+
+class Authorizer(Protocol):
+    """One way to decide. Synchronous: it must answer from memory. Sorted by `order` (Node 10, RBAC 20)."""
+
+    name: str
+    order: int
+
+    def authorize(self, access: Access) -> tuple[bool | None, str]:
+        """(True: allowed, False: denied for good, None: no opinion) and a reason ("" if none)."""
+        ...
+
+    def rules(self, user: UserInfo, namespace: str) -> ResourceRules:
+        """Everything `user` may do in `namespace`."""
+        ...

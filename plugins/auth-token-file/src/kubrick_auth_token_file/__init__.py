@@ -1,0 +1,1 @@
+"""Authentication by a static token file."""

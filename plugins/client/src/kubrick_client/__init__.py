@@ -1,0 +1,1 @@
+"""Client, informers, work queue, leader election and event recorder."""

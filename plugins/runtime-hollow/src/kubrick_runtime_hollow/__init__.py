@@ -1,0 +1,1 @@
+"""A container runtime without processes: pods walk through their states."""

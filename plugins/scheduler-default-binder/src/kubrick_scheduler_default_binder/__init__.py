@@ -1,0 +1,1 @@
+"""The DefaultBinder scheduler plugin."""

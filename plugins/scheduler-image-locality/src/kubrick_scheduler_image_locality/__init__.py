@@ -1,0 +1,1 @@
+"""The ImageLocality scheduler plugin."""

@@ -1,0 +1,1 @@
+"""The NodeAffinity scheduler plugin."""

@@ -1,0 +1,1 @@
+"""The NodeName scheduler plugin."""

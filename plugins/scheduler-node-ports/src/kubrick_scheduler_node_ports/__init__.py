@@ -1,0 +1,1 @@
+"""The NodePorts scheduler plugin."""

@@ -1,0 +1,1 @@
+"""The NodeResourcesBalancedAllocation scheduler plugin."""

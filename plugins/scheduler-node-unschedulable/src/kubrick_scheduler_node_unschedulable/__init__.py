@@ -1,0 +1,1 @@
+"""The NodeUnschedulable scheduler plugin."""

@@ -1,0 +1,1 @@
+"""The PrioritySort scheduler plugin."""

@@ -1,0 +1,1 @@
+"""The TaintToleration scheduler plugin."""

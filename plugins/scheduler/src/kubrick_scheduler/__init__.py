@@ -1,0 +1,1 @@
+"""The scheduling framework: node table, queue, cycle."""

@@ -1,0 +1,1 @@
+"""The pytest plugin: a cluster as a fixture, virtual time."""
