@@ -1,0 +1,13 @@
+"""What this brick serves."""
+
+from typing import TYPE_CHECKING
+
+from kubrick_api.groups import load_groups
+from kubrick_api.resource import APIGroup
+
+if TYPE_CHECKING:
+    from kubrick_kernel import Kernel
+
+
+def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
+    return load_groups("kubrick_api_apiregistration")
