@@ -4,7 +4,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from attrs import frozen
+
 from kubrick_api.storage import Call, UserInfo
+
+
+class Unreachable(Exception):
+    """There was no answer: no connection, or it broke before the answer was whole."""
 
 
 @frozen
@@ -30,7 +35,7 @@ class Transport(Protocol):
 
     async def call(self, call: Call) -> dict[str, Any]:
         """Run any call but a watch. Raises `kubrick_api.errors.StatusError`; over HTTPS also
-        `kubrick_client.Unreachable` when there is no answer at all. `call.user` is ignored: the
+        `Unreachable` when there is no answer at all. `call.user` is ignored: the
         transport knows who it is. Results are shared objects in process: never change them."""
         ...
 
