@@ -5,10 +5,10 @@ Under trio's MockClock a whole cluster therefore runs in virtual time, and a see
 Nothing else in the program may ask the machine for the time or for random numbers (lint sees to it).
 """
 
-import random
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from random import Random as Random  # the one door to the type, too
 from typing import Protocol
 
 import trio
@@ -55,6 +55,11 @@ class TrioClock:
         return self.now().timestamp()
 
 
+def generator(seed: int | None) -> random.Random:
+    """The one source of randomness: repeats itself for the same seed, and never does for None."""
+    return random.Random(seed)
+
+
 def rfc3339(moment: datetime) -> str:
     """`moment` as Kubernetes writes a Time: UTC, whole seconds, ending in Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -65,6 +70,6 @@ def rfc3339_micro(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def seeded_uuid(generator: random.Random) -> str:
+def seeded_uuid(generator: Random) -> str:
     """A version 4 UUID drawn from `generator`. For names and identities, never for secrets."""
     return str(uuid.UUID(int=generator.getrandbits(128), version=4))

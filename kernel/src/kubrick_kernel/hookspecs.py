@@ -7,11 +7,12 @@ with `hookimpl` answer these. A host adds hooks of its own by answering `kubrick
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
 import pluggy
 
 if TYPE_CHECKING:
-    from kubrick_kernel.composition import Profile
+    import click
+
+    from kubrick_kernel.composition import Option, Profile
     from kubrick_kernel.kernel import Kernel
     from kubrick_kernel.lifecycle import Component
     from kubrick_kernel.store import Store
@@ -48,13 +49,21 @@ def kubrick_register_settings() -> type | None:
 
 @hookspec
 def kubrick_register_profiles() -> "Sequence[Profile]":
-    """Named plugin sets this plugin contributes."""
+    """Named plugin sets this plugin contributes. Asked before the profile is known, so only of plugins
+    called ``profiles`` or ``profiles-<anything>``, and of those the user enables by name."""
     return ()
 
 
 @hookspec
-def kubrick_register_commands() -> Sequence[click.Command]:
-    """Subcommands of the ``kubrick`` command."""
+def kubrick_register_options() -> "Sequence[Option]":
+    """Flags of ``kubrick up``, each of which sets one of this plugin's settings."""
+    return ()
+
+
+@hookspec
+def kubrick_register_commands() -> "Sequence[click.Command]":
+    """Subcommands of the ``kubrick`` command. Asked of the plugin ``command-<name>`` when the user
+    types ``kubrick <name>``, and of the plugins of the default composition."""
     return ()
 
 

@@ -188,9 +188,7 @@ class Store(Protocol):
         """The item at `key`, or None; as of `revision` if given. Raises Compacted, FutureRevision."""
         ...
 
-    async def range(
-        self, prefix: bytes, start: bytes = b"", limit: int = 0, revision: int | None = None
-    ) -> Range:
+    async def range(self, prefix: bytes, start: bytes = b"", limit: int = 0, revision: int | None = None) -> Range:
         """Items whose key begins with `prefix`, in key order, from `start` (inclusive, a whole key;
         b"": the first). `limit` 0 means all. Raises Compacted, FutureRevision."""
         ...
