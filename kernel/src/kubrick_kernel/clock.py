@@ -55,9 +55,9 @@ class TrioClock:
         return self.now().timestamp()
 
 
-def generator(seed: int | None) -> random.Random:
+def generator(seed: int | None) -> Random:
     """The one source of randomness: repeats itself for the same seed, and never does for None."""
-    return random.Random(seed)
+    return Random(seed)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -1,1 +1,37 @@
-"""The node agent."""
+"""The node agent: a kubelet that drives whatever `ContainerRuntime` it is given."""
+
+from typing import Any
+
+from kubrick_kernel import Kernel, hookimpl
+from kubrick_node.runtime import (
+    ContainerRuntime,
+    ContainerSpec,
+    ContainerState,
+    PodState,
+    RuntimeFailure,
+    RuntimeInfo,
+)
+
+NODES_BINDING: dict[str, Any] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": "kubrick:nodes"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:node"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}],
+}
+
+
+@hookimpl(optionalhook=True)
+def kubrick_register_bootstrap_objects(kernel: Kernel) -> list[dict[str, Any]]:
+    """Lets nodes do what the role system:node says."""
+    return [NODES_BINDING]
+
+
+__all__ = [
+    "ContainerRuntime",
+    "ContainerSpec",
+    "ContainerState",
+    "PodState",
+    "RuntimeFailure",
+    "RuntimeInfo",
+]

@@ -1,0 +1,133 @@
+"""What a node says of itself: its Node object, its conditions, its Lease. Pure.
+
+Source: the kubelet's initialNode and its status setters.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from kubrick_kernel import rfc3339, rfc3339_micro
+from kubrick_node.runtime import RuntimeInfo
+
+Object = dict[str, Any]
+
+LEASE_NAMESPACE = "kube-node-lease"
+LEASE_SECONDS = 40
+RENEW_SECONDS = 10.0
+STATUS_SECONDS = 10.0
+REPORT_SECONDS = 300.0
+"""A status that did not change is written this often all the same."""
+
+_HEALTHY = {
+    "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+}
+
+
+@frozen
+class Machine:
+    """What the node is made of. Quantities are Kubernetes' strings by resource name."""
+
+    name: str
+    internal_ip: str
+    capacity: Mapping[str, str]
+    allocatable: Mapping[str, str]
+    runtime: RuntimeInfo
+    kubelet_version: str
+    labels: Mapping[str, str] = field(factory=dict)
+    annotations: Mapping[str, str] = field(factory=dict)
+    architecture: str = "amd64"
+    operating_system: str = "linux"
+    os_image: str = ""
+    kernel_version: str = ""
+    machine_id: str = ""
+    pod_cidr: str = ""
+
+
+def node_object(machine: Machine) -> Object:
+    """The Node to register, status apart."""
+    labels = {
+        "beta.kubernetes.io/arch": machine.architecture,
+        "beta.kubernetes.io/os": machine.operating_system,
+        "kubernetes.io/arch": machine.architecture,
+        "kubernetes.io/hostname": machine.name,
+        "kubernetes.io/os": machine.operating_system,
+        **machine.labels,
+    }
+    metadata: Object = {"name": machine.name, "labels": labels}
+    if machine.annotations:
+        metadata["annotations"] = dict(machine.annotations)
+    spec: Object = {"podCIDR": machine.pod_cidr, "podCIDRs": [machine.pod_cidr]} if machine.pod_cidr else {}
+    return {"kind": "Node", "apiVersion": "v1", "metadata": metadata, "spec": spec}
+
+
+def node_status(machine: Machine, old: Object, now: datetime, not_ready: str = "") -> Object:
+    """The node's status; `not_ready` says why it isn't ready ("" when it is)."""
+    conditions = [_condition(kind, "False", reason, message, old, now) for kind, (reason, message) in _HEALTHY.items()]
+    if not_ready:
+        conditions.append(_condition("Ready", "False", "KubeletNotReady", not_ready, old, now))
+    else:
+        conditions.append(_condition("Ready", "True", "KubeletReady", "kubelet is posting ready status", old, now))
+    return {
+        "addresses": [
+            {"type": "InternalIP", "address": machine.internal_ip},
+            {"type": "Hostname", "address": machine.name},
+        ],
+        "capacity": dict(machine.capacity),
+        "allocatable": dict(machine.allocatable),
+        "conditions": conditions,
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+        "nodeInfo": {
+            "architecture": machine.architecture,
+            "bootID": machine.machine_id,
+            "containerRuntimeVersion": f"{machine.runtime.name}://{machine.runtime.version}",
+            "kernelVersion": machine.kernel_version,
+            "kubeProxyVersion": "",
+            "kubeletVersion": machine.kubelet_version,
+            "machineID": machine.machine_id,
+            "operatingSystem": machine.operating_system,
+            "osImage": machine.os_image,
+            "systemUUID": machine.machine_id,
+        },
+    }
+
+
+def _condition(kind: str, value: str, reason: str, message: str, old: Object, now: datetime) -> Object:
+    before = next((c for c in old.get("conditions") or () if c["type"] == kind), None)
+    moved = before is None or before["status"] != value
+    return {
+        "type": kind,
+        "status": value,
+        "lastHeartbeatTime": rfc3339(now),
+        "lastTransitionTime": rfc3339(now) if moved or before is None else before["lastTransitionTime"],
+        "reason": reason,
+        "message": message,
+    }
+
+
+def without_heartbeats(status: Object) -> Object:
+    """The status without what changes at every look: to tell whether it is worth writing."""
+    conditions = [
+        {key: value for key, value in condition.items() if key != "lastHeartbeatTime"}
+        for condition in status.get("conditions") or ()
+    ]
+    return {**status, "conditions": conditions}
+
+
+def lease_object(node: Object, now: datetime, lease: Object | None) -> Object:
+    """The node's Lease: a new one, or `lease` renewed."""
+    name, uid = node["metadata"]["name"], node["metadata"]["uid"]
+    spec = {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": rfc3339_micro(now)}
+    if lease is not None:
+        return {**lease, "spec": {**lease["spec"], **spec}}
+    owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}
+    return {
+        "kind": "Lease",
+        "apiVersion": "coordination.k8s.io/v1",
+        "metadata": {"name": name, "namespace": LEASE_NAMESPACE, "ownerReferences": [owner]},
+        "spec": spec,
+    }

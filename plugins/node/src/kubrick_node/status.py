@@ -1,0 +1,240 @@
+"""Works out a pod's status from what the runtime reports. Pure.
+
+Source: the kubelet's generateAPIPodStatus: phase, conditions with their reasons and messages, and the
+three states (waiting, running, terminated) of each container.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from kubrick_kernel import rfc3339
+from kubrick_node.plan import init_progress, is_sidecar, should_restart
+from kubrick_node.runtime import ContainerState, PodState
+
+Object = dict[str, Any]
+
+CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+
+
+def pod_status(
+    pod: Object,
+    state: PodState,
+    *,
+    now: datetime,
+    host_ip: str,
+    waiting: Mapping[str, tuple[str, str]],
+    ready: Mapping[str, bool] | None = None,
+    terminating: bool = False,
+) -> Object:
+    """The pod's whole status. `waiting` says why containers that don't run don't, `ready` what probes say
+    (absent: no probe), `terminating` that nothing will be started any more."""
+    old = pod.get("status", {})
+    spec = pod["spec"]
+    inits = spec.get("initContainers") or ()
+    done, init_failed = init_progress(pod, state)
+    pending = "PodInitializing" if inits and done < len(inits) else "ContainerCreating"
+    build = _ContainerStatuses(state, waiting, ready or {}, old, pending)
+    init_statuses = [build.one(c, "initContainerStatuses", init=True) for c in inits]
+    statuses = [build.one(c, "containerStatuses") for c in spec["containers"]]
+    ephemeral = [build.one(c, "ephemeralContainerStatuses") for c in spec.get("ephemeralContainers") or ()]
+    phase = _phase(pod, state, done, init_failed, terminating)
+    status: Object = {"phase": phase}
+    generation = pod["metadata"].get("generation")
+    if generation:
+        status["observedGeneration"] = generation
+    if host_ip:
+        status["hostIP"] = host_ip
+        status["hostIPs"] = [{"ip": host_ip}]
+    ips = _ips(spec, state, old, host_ip)
+    if ips:
+        status["podIP"] = ips[0]
+        status["podIPs"] = [{"ip": ip} for ip in ips]
+    status["startTime"] = old.get("startTime") or rfc3339(now)
+    if init_statuses:
+        status["initContainerStatuses"] = init_statuses
+    status["containerStatuses"] = statuses
+    if ephemeral:
+        status["ephemeralContainerStatuses"] = ephemeral
+    for kept in ("qosClass", "reason", "message", "nominatedNodeName", "resize", "resourceClaimStatuses"):
+        if kept in old:
+            status[kept] = old[kept]
+    status["conditions"] = _conditions(pod, state, phase, inits, init_statuses, statuses, now)
+    return status
+
+
+def _ips(spec: Object, state: PodState, old: Object, host_ip: str) -> tuple[str, ...]:
+    if spec.get("hostNetwork"):
+        return (host_ip,) if host_ip and state.sandbox_id else ()
+    return state.ips or tuple(entry["ip"] for entry in old.get("podIPs") or ())
+
+
+class _ContainerStatuses:
+    """Builds the entries of a pod's container status lists."""
+
+    def __init__(
+        self,
+        state: PodState,
+        waiting: Mapping[str, tuple[str, str]],
+        ready: Mapping[str, bool],
+        old: Object,
+        pending: str,
+    ) -> None:
+        self._now = {c.name: c for c in state.containers}
+        self._before = {c.name: c for c in state.previous}
+        self._waiting = waiting
+        self._ready = ready
+        self._old = old
+        self._pending = pending
+
+    def one(self, container: Object, listed: str, init: bool = False) -> Object:
+        name = container["name"]
+        there = self._now.get(name)
+        status: Object = {"name": name, "image": container.get("image", ""), "imageID": "", "restartCount": 0}
+        status["lastState"] = {}
+        if there is None:
+            status["state"] = {"waiting": self._why(name)}
+            status["ready"] = status["started"] = False
+            kept = next((s for s in self._old.get(listed) or () if s.get("name") == name), None)
+            if kept is not None:
+                status["restartCount"] = kept.get("restartCount", 0)
+                status["lastState"] = kept.get("lastState") or {}
+            return status
+        status.update(image=there.image, imageID=there.image_id, containerID=there.id, restartCount=there.attempt)
+        before = self._before.get(name)
+        if name in self._waiting and there.state == "exited":
+            status["state"] = {"waiting": self._why(name)}
+            before = there
+        else:
+            status["state"] = _state(there)
+        if before is not None:
+            status["lastState"] = _state(before)
+        running = there.state == "running"
+        status["started"] = running
+        if init and not is_sidecar(container):
+            status["ready"] = there.state == "exited" and there.exit_code == 0
+        else:
+            status["ready"] = running and there.ready and self._ready.get(name, True)
+        return status
+
+    def _why(self, name: str) -> Object:
+        reason, message = self._waiting.get(name, (self._pending, ""))
+        return {"reason": reason, "message": message} if message else {"reason": reason}
+
+
+def _state(there: ContainerState) -> Object:
+    started = rfc3339(there.started_at) if there.started_at else None
+    if there.state == "running":
+        return {"running": {"startedAt": started}}
+    if there.state == "created":
+        return {"waiting": {"reason": "ContainerCreating"}}
+    terminated: Object = {"exitCode": there.exit_code}
+    terminated["reason"] = there.reason or ("Completed" if there.exit_code == 0 else "Error")
+    if there.message:
+        terminated["message"] = there.message
+    terminated["startedAt"] = started
+    terminated["finishedAt"] = rfc3339(there.finished_at) if there.finished_at else None
+    terminated["containerID"] = there.id
+    return {"terminated": terminated}
+
+
+def _phase(pod: Object, state: PodState, done: int, init_failed: bool, terminating: bool) -> str:
+    """The kubelet's getPhase; a pod that is being terminated ends when everything in it has ended."""
+    spec = pod["spec"]
+    old: str = pod.get("status", {}).get("phase", "Pending")
+    if old in ("Succeeded", "Failed"):
+        return old
+    policy = spec.get("restartPolicy", "Always")
+    if init_failed:
+        return "Failed"
+    found = [state.container(c["name"]) for c in spec["containers"]]
+    if done < len(spec.get("initContainers") or ()) and not any(found):
+        return "Pending"
+    if any(c is None or c.state == "created" for c in found):
+        return "Pending" if not any(c is not None and c.state != "created" for c in found) else "Running"
+    there = [c for c in found if c is not None]
+    if any(c.state == "running" for c in there):
+        return "Running"
+    if not terminating and any(should_restart(policy, c) for c in there):
+        return "Running"
+    if terminating and policy == "Always":
+        return "Failed" if any(c.exit_code for c in there) else "Succeeded"
+    return "Succeeded" if all(c.exit_code == 0 for c in there) else "Failed"
+
+
+def _conditions(
+    pod: Object,
+    state: PodState,
+    phase: str,
+    inits: Sequence[Object],
+    init_statuses: Sequence[Object],
+    statuses: Sequence[Object],
+    now: datetime,
+) -> list[Object]:
+    """The kubelet's five conditions, and everybody else's as they were."""
+    before = {c["type"]: c for c in pod.get("status", {}).get("conditions") or ()}
+    generation = pod["metadata"].get("generation")
+    wanted: dict[str, tuple[bool, str, str]] = {}
+    wanted["PodReadyToStartContainers"] = (state.sandbox_ready and bool(state.sandbox_id), "", "")
+    incomplete = [
+        s["name"]
+        for c, s in zip(inits, init_statuses, strict=True)
+        if not (s["started"] if is_sidecar(c) else s["ready"])
+    ]
+    if phase == "Succeeded":
+        wanted["Initialized"] = (True, "PodCompleted", "")
+    elif incomplete:
+        text = f"containers with incomplete status: [{' '.join(incomplete)}]"
+        wanted["Initialized"] = (False, "ContainersNotInitialized", text)
+    else:
+        wanted["Initialized"] = (True, "", "")
+    watched = [
+        *statuses,
+        *(s for c, s in zip(inits, init_statuses, strict=True) if is_sidecar(c)),
+    ]
+    unready = [s["name"] for s in watched if not s["ready"]]
+    if phase == "Succeeded":
+        all_ready = (False, "PodCompleted", "")
+    elif phase == "Failed":
+        all_ready = (False, "PodFailed", "")
+    elif unready:
+        all_ready = (False, "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
+    else:
+        all_ready = (True, "", "")
+    wanted["ContainersReady"] = all_ready
+    wanted["Ready"] = all_ready
+    closed = [
+        gate["conditionType"]
+        for gate in pod["spec"].get("readinessGates") or ()
+        if before.get(gate["conditionType"], {}).get("status") != "True"
+    ]
+    if all_ready[0] and closed:
+        text = "; ".join(
+            f'the status of pod readiness gate "{gate}" is not "True", but {before[gate]["status"]}'
+            if gate in before
+            else f'corresponding condition of pod readiness gate "{gate}" does not exist.'
+            for gate in closed
+        )
+        wanted["Ready"] = (False, "ReadinessGatesNotReady", text)
+    if "PodScheduled" not in before:
+        wanted["PodScheduled"] = (True, "", "")
+    ours = [_condition(name, *wanted[name], before.get(name), generation, now) for name in CONDITIONS if name in wanted]
+    others = [c for name, c in before.items() if name not in wanted]
+    return ours + others
+
+
+def _condition(
+    name: str, true: bool, reason: str, message: str, before: Object | None, generation: int | None, now: datetime
+) -> Object:
+    value = "True" if true else "False"
+    condition: Object = {"type": name, "status": value}
+    if generation:
+        condition["observedGeneration"] = generation
+    unchanged = before is not None and before["status"] == value
+    condition["lastProbeTime"] = None
+    condition["lastTransitionTime"] = before["lastTransitionTime"] if unchanged and before else rfc3339(now)
+    if reason:
+        condition["reason"] = reason
+    if message:
+        condition["message"] = message
+    return condition
