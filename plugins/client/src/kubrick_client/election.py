@@ -11,7 +11,6 @@ their own: a resourceVersion on the object written, or ``leaseTransitions`` (`Le
 which grows with every change of holder.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,11 +21,12 @@ from kubrick_api.names import GVR
 from kubrick_client.client import Client
 from kubrick_client.transport import Unreachable
 from kubrick_kernel.clock import rfc3339_micro
+from kubrick_kernel.log import get_logger
 
 Object = dict[str, Any]
 LEASES = GVR("coordination.k8s.io", "v1", "leases")
 JITTER = 1.2
-log = logging.getLogger("kubrick.client")
+log = get_logger("client")
 
 
 class LeaderElector:
@@ -72,7 +72,7 @@ class LeaderElector:
         cancelled), or cancel it when leadership is lost, and begin again."""
         while True:
             await self._acquire()
-            log.info("%s: %s became the leader of %s/%s", self.client.user, self.identity, self.namespace, self.name)
+            log.info("became the leader", identity=self.identity, lease=f"{self.namespace}/{self.name}")
             finished = False
             try:
                 async with trio.open_nursery() as nursery:
@@ -85,7 +85,7 @@ class LeaderElector:
                     await self._release()
             if finished:
                 return
-            log.warning("%s: %s lost the lease %s/%s", self.client.user, self.identity, self.namespace, self.name)
+            log.warning("lost the lease", identity=self.identity, lease=f"{self.namespace}/{self.name}")
 
     async def _acquire(self) -> None:
         while not await self._try():  # noqa: ASYNC110 -- what is waited for happens elsewhere
@@ -109,10 +109,8 @@ class LeaderElector:
         """Take or renew the lease; False when another holds it or the server can't be asked."""
         try:
             return await self._claim()
-        except StatusError as error:
-            log.debug("lease %s/%s: %s", self.namespace, self.name, error)
-        except Unreachable as error:
-            log.debug("lease %s/%s: %s", self.namespace, self.name, error)
+        except (StatusError, Unreachable) as error:
+            log.debug("no lease", lease=f"{self.namespace}/{self.name}", error=str(error))
         return False
 
     async def _claim(self) -> bool:
@@ -175,4 +173,4 @@ class LeaderElector:
             try:
                 await self.client.update(LEASES, {**lease, "spec": spec})
             except (StatusError, Unreachable) as error:
-                log.debug("lease %s/%s could not be released: %s", self.namespace, self.name, error)
+                log.debug("lease not released", lease=f"{self.namespace}/{self.name}", error=str(error))

@@ -5,7 +5,6 @@ error. Callbacks are synchronous and run after the copy has changed. Objects are
 in the process: never change them.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
 from kubrick_client.client import Client
 from kubrick_client.transport import Unreachable, WatchEvent
+from kubrick_kernel.log import get_logger
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -23,7 +23,7 @@ Key = tuple[str, str]
 BACKOFF_START = 0.8
 BACKOFF_LIMIT = 30.0
 PAGE = 500
-log = logging.getLogger("kubrick.client")
+log = get_logger("client")
 
 
 class Lister(Protocol):
@@ -117,9 +117,9 @@ class Informer:
                 self.resource_version = ""
                 if error.code == 410:
                     continue
-                log.warning("informer of %s: %s", self.gvr.qualified, error)
+                log.warning("watching again", resource=self.gvr.qualified, error=str(error))
             except Unreachable as error:
-                log.info("informer of %s: %s", self.gvr.qualified, error)
+                log.info("watching again", resource=self.gvr.qualified, error=str(error))
             else:
                 continue
             await trio.sleep(backoff * (1 + self.client.generator.random()))
@@ -219,8 +219,9 @@ class Informer:
         """One callback's bug must not stop the copy, nor the other callbacks."""
         try:
             callback(*objects)
-        except Exception:
-            log.exception("a handler of %s failed on %s", self.gvr.qualified, "/".join(_key(objects[-1])))
+        except Exception as error:
+            where = "/".join(_key(objects[-1]))
+            log.error("an informer's handler failed", resource=self.gvr.qualified, object=where, exc_info=error)
 
     def list(self, namespace: str = "") -> list[Object]:
         """All objects, or those of one namespace, oldest in this copy first."""

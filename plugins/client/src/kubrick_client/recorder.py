@@ -4,7 +4,6 @@
 event is dropped and counted), and `run` correlates and writes them in order.
 """
 
-import logging
 from collections import deque
 from typing import Any
 from zlib import crc32
@@ -18,6 +17,7 @@ from kubrick_client.client import Client
 from kubrick_client.correlator import Correlator, Decision
 from kubrick_client.transport import Unreachable
 from kubrick_kernel.clock import rfc3339
+from kubrick_kernel.log import get_logger
 
 Object = dict[str, Any]
 EVENTS = GVR("", "v1", "events")
@@ -25,7 +25,7 @@ BUFFER = 1000
 RETRIES = 12
 RETRY_PAUSE = 10.0
 MESSAGE_LIMIT = 1024
-log = logging.getLogger("kubrick.client")
+log = get_logger("client")
 
 
 @frozen
@@ -127,7 +127,7 @@ class EventRecorder:
                 await self._write(decision)
             except StatusError as error:
                 if error.code != 429 and error.code < 500:
-                    log.debug("event %s: %s", decision.event["reason"], error)
+                    log.debug("event refused", reason=decision.event["reason"], error=str(error))
                     return
             except Unreachable:
                 pass

@@ -1,1 +1,31 @@
-"""The controller runtime."""
+"""The controller runtime: runs every registered controller, with shared informers.
+
+A controller brick answers `kubrick_register_controllers` with objects that follow `Controller`
+(`kubrick_controller.contract`); the component ``controllers`` does the rest.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from kubrick_controller import hookspecs
+from kubrick_controller.contract import Context, Controller, Queue
+from kubrick_kernel.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from kubrick_kernel import Component, Kernel
+
+__all__ = ["Context", "Controller", "Queue"]
+
+
+@hookimpl
+def kubrick_add_hookspecs(manager: pluggy.PluginManager) -> None:
+    manager.add_hookspecs(hookspecs)
+
+
+@hookimpl
+def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
+    from kubrick_controller.runtime import Controllers
+
+    return [Controllers(kernel)]

@@ -6,10 +6,9 @@ then reconciles one key at a time: a pure plan (desired and actual in, actions o
 
 from typing import Any, Protocol
 
+from kubrick_api.names import GVR
 from kubrick_client import Client, EventRecorder, Informer
 from kubrick_kernel.clock import Clock
-
-from kubrick_api.names import GVR
 
 
 class Queue(Protocol):
@@ -27,11 +26,21 @@ class Queue(Protocol):
 class Context(Protocol):
     """What the runtime gives a controller."""
 
-    client: Client
-    """Speaks as ``system:serviceaccount:kube-system:<controller.name>``."""
-    recorder: EventRecorder
-    queue: Queue
-    clock: Clock
+    @property
+    def client(self) -> Client:
+        """Speaks as ``system:serviceaccount:kube-system:<controller.name>``."""
+        ...
+
+    @property
+    def recorder(self) -> EventRecorder:
+        """Writes events with the controller's name as their source."""
+        ...
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def clock(self) -> Clock: ...
 
     def informer(self, resource: GVR) -> Informer:
         """The process's shared informer of a resource; synced before the first reconcile. Call in
