@@ -145,11 +145,17 @@ class Range:
 class Watch(Protocol):
     """An open watch. Events arrive in commit order; all events of one commit arrive in one batch."""
 
-    revision: int
-    """Every event of the prefix up to this revision has been handed out (a bookmark)."""
+    @property
+    def revision(self) -> int:
+        """Every event of the prefix up to this revision has been handed out (a bookmark)."""
+        ...
 
     def receive_nowait(self) -> list[Event]:
-        """All events available now, possibly none. Raises `Compacted` when the watch fell behind."""
+        """All events available now, possibly none. Raises `Compacted` when the watch fell behind.
+
+        What an engine has yet to read from its disk or from the network is not available now, so
+        a reader of history uses `receive`. A watch from the current revision on has every commit
+        of this process available as soon as that commit returns, or soon after (`revision` says)."""
         ...
 
     async def receive(self) -> list[Event]:
