@@ -5,6 +5,7 @@ Under trio's MockClock a whole cluster therefore runs in virtual time, and a see
 Nothing else in the program may ask the machine for the time or for random numbers (lint sees to it).
 """
 
+import os
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -73,3 +74,10 @@ def rfc3339_micro(moment: datetime) -> str:
 def seeded_uuid(generator: Random) -> str:
     """A version 4 UUID drawn from `generator`. For names and identities, never for secrets."""
     return str(uuid.UUID(int=generator.getrandbits(128), version=4))
+
+
+def process_age() -> float:
+    """Seconds since this process was started, interpreter and imports included."""
+    with open("/proc/self/stat", "rb") as stat:
+        ticks = int(stat.read().rpartition(b")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

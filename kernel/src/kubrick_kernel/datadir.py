@@ -26,6 +26,16 @@ def default_data_dir(name: str) -> Path:
     return Path(home) / "kubrick" / name
 
 
+def problem_with(directory: Path) -> str | None:
+    """Why `directory` could not be held right now, without touching it; None when it could."""
+    if (status := read_status(directory)) is not None:
+        return f"data directory {directory}: in use by process {status['pid']}"
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return f"data directory {directory}: cannot write to {existing}; choose another with --data-dir"
+    return None
+
+
 @contextmanager
 def held(directory: Path) -> Iterator[None]:
     """Make `directory` if need be and keep it for this process alone.

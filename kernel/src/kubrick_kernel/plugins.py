@@ -21,6 +21,7 @@ from kubrick_kernel.settings import suggest
 
 GROUP = "kubrick"
 STORE_PREFIX = "store-"
+COMMAND_PREFIX = "command-"
 PROFILES = "profiles"
 
 
@@ -98,7 +99,7 @@ class PluginManager(pluggy.PluginManager):
         """Register `plugin` (None: the installed one of that name) unless it is there already."""
         if self.has_plugin(name):
             return
-        self.register(_load(name) if plugin is None else plugin, name)
+        self.register(load(name) if plugin is None else plugin, name)
 
     def seal(self) -> None:
         """All plugins are in: let hosts add their hooks, then see that every answer has a question."""
@@ -173,7 +174,7 @@ def _collect_profiles(
     providers = [name for name in present if name == PROFILES or name.startswith(PROFILES + "-")]
     for name in dict.fromkeys([*providers, *composition.enable]):
         if name in present and name not in extra:
-            manager.register(_load(name), name)
+            manager.register(load(name), name)
     for name, plugin in extra.items():
         manager.register(plugin, name)
     found: dict[str, Profile] = {}
@@ -213,7 +214,7 @@ def _check_store(composition: Composition, store: str, present: Mapping[str, Ent
         raise ConfigurationError(f"{composition.source}: unknown store {store!r}{hint}")
 
 
-def _load(name: str) -> Any:
+def load(name: str) -> Any:
     """Import the installed plugin `name`."""
     try:
         return DriverManager(GROUP, name, on_load_failure_callback=_raise).driver
