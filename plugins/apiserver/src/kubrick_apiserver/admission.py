@@ -6,6 +6,7 @@ Order and phases are Kubernetes': every mutating step, then validation, then eve
 from typing import Any, Protocol, runtime_checkable
 
 from attrs import define, field
+
 from kubrick_api.names import GVK, GVR
 from kubrick_api.storage import Reader, Storage, UserInfo
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
+
 from kubrick_api.storage import UserInfo
 
 

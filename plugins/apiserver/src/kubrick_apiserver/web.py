@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from attrs import define, field, frozen
+
 from kubrick_api.storage import UserInfo
 
 ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
@@ -28,8 +29,8 @@ class RequestInfo:
 
 @define(eq=False)
 class Request:
-    """One HTTP request, body read and decompressed. Header names are lower case. `query` keeps the last
-    value of each parameter; `query_lists` all of them where there is more than one."""
+    """One HTTP request, body read. Header names are lower case. `query` and `headers` keep the last
+    value of each name; `query_lists` and `header_lists` all of them where there is more than one."""
 
     method: str
     path: str
@@ -39,6 +40,7 @@ class Request:
     info: RequestInfo
     user: UserInfo = ANONYMOUS
     query_lists: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    header_lists: Mapping[str, tuple[str, ...]] = field(factory=dict)
     audit_id: str = ""
 
 

@@ -1,0 +1,81 @@
+"""A request's body, readable more than once: a write that is tried again starts from a fresh copy."""
+
+from typing import Any, Protocol
+
+import orjson
+from kubrick_apiserver.malformed import syntax_error
+from kubrick_apiserver.negotiation import JSON, load_yaml
+
+
+class Unreadable(Exception):
+    """The bytes are not what they say they are. Carries the parser's message."""
+
+
+class Body(Protocol):
+    """What came with a request."""
+
+    @property
+    def data(self) -> bytes:
+        """The bytes, for error messages."""
+        ...
+
+    def read(self) -> Any:
+        """A private copy, decoded; None when there is no body. Raises Unreadable."""
+        ...
+
+
+class WebBody:
+    """Bytes from a client, in JSON or YAML."""
+
+    __slots__ = ("data", "media")
+
+    def __init__(self, data: bytes, media: str) -> None:
+        self.data = data
+        self.media = media
+
+    def read(self) -> Any:
+        if not self.data:
+            return None
+        if self.media != JSON:
+            return self._read_yaml()
+        try:
+            return orjson.loads(self.data)
+        except orjson.JSONDecodeError as error:
+            return _second_opinion(self.data, error)
+
+    def _read_yaml(self) -> Any:
+        try:
+            loaded = load_yaml(self.data)
+            return orjson.loads(orjson.dumps(loaded))
+        except (ValueError, TypeError) as error:
+            raise Unreadable(str(error)) from None
+
+
+def _second_opinion(data: bytes, error: orjson.JSONDecodeError) -> Any:
+    """Go replaces bytes that are not UTF-8; orjson refuses them. Everything else both refuse."""
+    message = syntax_error(data)
+    if message:
+        raise Unreadable(message) from None
+    try:
+        return orjson.loads(data.decode("utf-8", "replace"))
+    except orjson.JSONDecodeError:
+        raise Unreadable(str(error)) from None
+
+
+class DictBody:
+    """A dict of this process. It is never changed: every read is a copy."""
+
+    __slots__ = ("_data", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._data: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        if self._data is None:
+            self._data = orjson.dumps(self.value)
+        return self._data
+
+    def read(self) -> Any:
+        return None if self.value is None else orjson.loads(self.data)

@@ -1,0 +1,171 @@
+"""The admission chain: every mutating step in order, then every validating one, each leaving a record.
+
+A request asks only the plugins that say they handle it. What a step changed is kept as the object's bytes
+before and after it, and turned into a JSON Patch when somebody asks; the log is a bounded ring, and
+recording costs one encoding per step that ran.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import orjson
+import trio
+from attrs import define, field
+
+from kubrick_api.errors import StatusError
+from kubrick_api.names import GVR
+from kubrick_apiserver.admission import (
+    AdmissionPlugin,
+    Attributes,
+    MutatingAdmission,
+    Step,
+    ValidatingAdmission,
+)
+from kubrick_apiserver.difference import difference
+
+if TYPE_CHECKING:
+    from kubrick_kernel import Kernel
+
+CAPACITY = 256
+MUTATING, VALIDATING = "mutating", "validating"
+
+
+@define(eq=False)
+class Entry:
+    """A step as recorded: bytes now, a patch when asked."""
+
+    plugin: str
+    phase: str
+    reason: str | None
+    before: bytes
+    after: bytes
+    seconds: float
+
+    def step(self) -> Step:
+        patch = [] if self.before == self.after else difference(orjson.loads(self.before), orjson.loads(self.after))
+        return Step(self.plugin, self.phase, self.reason is None, self.reason or "", patch, self.seconds)
+
+
+@define(eq=False)
+class AdmissionRecord:
+    """What admission did to one request."""
+
+    time: datetime
+    user: str
+    operation: str
+    resource: GVR
+    subresource: str
+    namespace: str
+    name: str
+    dry_run: bool
+    entries: list[Entry] = field(factory=list)
+
+    @property
+    def steps(self) -> list[Step]:
+        return [entry.step() for entry in self.entries]
+
+
+class AdmissionLog:
+    """The last `capacity` requests that went through admission; 0 records nothing."""
+
+    def __init__(self, now: Callable[[], datetime], capacity: int = CAPACITY) -> None:
+        self.now = now
+        self._records: deque[AdmissionRecord] = deque(maxlen=capacity)
+
+    @property
+    def recording(self) -> bool:
+        return bool(self._records.maxlen)
+
+    def records(self, resource: GVR | None = None, namespace: str = "", name: str = "") -> list[AdmissionRecord]:
+        """Newest first; only those that fit what is given."""
+        return [
+            record
+            for record in reversed(self._records)
+            if (resource is None or record.resource == resource)
+            and (not namespace or record.namespace == namespace)
+            and (not name or record.name == name)
+        ]
+
+    def begin(self, attributes: Attributes) -> AdmissionRecord:
+        record = AdmissionRecord(
+            self.now(),
+            attributes.user.name,
+            attributes.operation,
+            attributes.resource,
+            attributes.subresource,
+            attributes.namespace,
+            attributes.name,
+            attributes.dry_run,
+        )
+        self._records.append(record)
+        return record
+
+
+class AdmissionChain:
+    """All admission plugins of this server."""
+
+    def __init__(self, plugins: Iterable[AdmissionPlugin] = (), log: AdmissionLog | None = None) -> None:
+        ordered = sorted(plugins, key=lambda plugin: (plugin.order, plugin.name))
+        self.mutating: Sequence[MutatingAdmission] = [each for each in ordered if isinstance(each, MutatingAdmission)]
+        self.validating: Sequence[ValidatingAdmission] = [
+            each for each in ordered if isinstance(each, ValidatingAdmission)
+        ]
+        self.log = log
+
+    @classmethod
+    def collect(cls, kernel: "Kernel") -> "AdmissionChain":
+        """The plugins of all bricks. Offers the `AdmissionLog`."""
+        answers = kernel.plugins.hook.kubrick_register_admission(kernel=kernel)
+        log = AdmissionLog(kernel.clock.now)
+        kernel.offer(AdmissionLog, log)
+        return cls([plugin for answer in answers for plugin in answer], log)
+
+    async def mutate(self, attributes: Attributes) -> AdmissionRecord | None:
+        """Run the mutating steps on `attributes.object`, in place. Raises StatusError. The record, if one
+        is kept, goes on to `validate`."""
+        record = None
+        before = b""
+        for plugin in self.mutating:
+            if not plugin.handles(attributes):
+                continue
+            if record is None and self.log is not None and self.log.recording:
+                record = self.log.begin(attributes)
+                before = orjson.dumps(attributes.object)
+            if record is None:
+                await plugin.admit(attributes)
+            else:
+                before = await _recorded(record, plugin.name, MUTATING, plugin.admit(attributes), attributes, before)
+        return record
+
+    async def validate(self, attributes: Attributes, record: AdmissionRecord | None = None) -> None:
+        """Run the validating steps. Raises StatusError."""
+        for plugin in self.validating:
+            if not plugin.handles(attributes):
+                continue
+            if record is None and self.log is not None and self.log.recording:
+                record = self.log.begin(attributes)
+            if record is None:
+                await plugin.validate(attributes)
+            else:
+                await _recorded(record, plugin.name, VALIDATING, plugin.validate(attributes), attributes, b"")
+
+
+async def _recorded(
+    record: AdmissionRecord, name: str, phase: str, step: Awaitable[None], attributes: Attributes, before: bytes
+) -> bytes:
+    """Run one step and write down what it did; returns the object's bytes after it."""
+    started = trio.current_time()
+    reason: str | None = None
+    after = before
+    try:
+        await step
+        if phase == MUTATING:
+            after = orjson.dumps(attributes.object)
+    except StatusError as error:
+        reason = error.message
+        raise
+    finally:
+        record.entries.append(Entry(name, phase, reason, before, after, trio.current_time() - started))
+    return after

@@ -1,0 +1,177 @@
+"""Which representation a client wants, and what format its body is in.
+
+`representation` reads an Accept header the way kube-apiserver does: clauses by falling quality, the first
+one that can be served wins; Tables and PartialObjectMetadata are asked for by the parameters as, v and g.
+`parse_body` reads JSON and YAML bodies. Protobuf is not spoken yet: clients that offer JSON as well fall
+back to it, others get 406 or 415.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+from kubrick_api.errors import not_acceptable, unsupported_media_type
+
+JSON, YAML = "application/json", "application/yaml"
+MEDIA_TYPES = (JSON, YAML)
+TRANSFORMS = {
+    "Table": "table",
+    "PartialObjectMetadata": "metadata",
+    "PartialObjectMetadataList": "metadata",
+}
+BROWSERS = ("curl", "Wget", "Mozilla/5.0")
+
+
+@frozen
+class Representation:
+    """`media` is JSON or YAML; `transform` is "" (the objects themselves), "table" or "metadata";
+    `version` is the version of meta.k8s.io that a transformed answer says it has."""
+
+    media: str = JSON
+    transform: str = ""
+    version: str = "v1"
+    pretty: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether stored bytes can be sent as they are."""
+        return self.media == JSON and not self.transform and not self.pretty
+
+
+PLAIN = Representation()
+
+
+def representation(headers: Mapping[str, str], query: Mapping[str, str], *, transforms: bool = True) -> Representation:
+    """What to answer with. `transforms` says whether Tables and metadata can be made of it. Raises 406."""
+    accept = headers.get("accept", "")
+    if accept in ("", "*/*", JSON) and "pretty" not in query and not _browser(headers):
+        return PLAIN
+    chosen = _negotiate(accept, transforms)
+    if chosen is None:
+        raise not_acceptable((*MEDIA_TYPES,))
+    return Representation(chosen.media, chosen.transform, chosen.version, True) if _pretty(headers, query) else chosen
+
+
+def _pretty(headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
+    if "pretty" in query:
+        return query["pretty"] in ("1", "t", "T", "true", "TRUE", "True")
+    return _browser(headers)
+
+
+def _browser(headers: Mapping[str, str]) -> bool:
+    """People who look at the API with such a program get indented JSON."""
+    return headers.get("user-agent", "").startswith(BROWSERS)
+
+
+@lru_cache(maxsize=256)
+def _negotiate(accept: str, transforms: bool) -> Representation | None:
+    for media, parameters in _clauses(accept):
+        if media in ("*/*", "application/*", JSON):
+            media = JSON
+        elif media != YAML:
+            continue
+        wanted = parameters.get("as", "")
+        if not wanted:
+            return Representation(media)
+        version = parameters.get("v", "v1")
+        if not transforms or wanted not in TRANSFORMS or parameters.get("g", "meta.k8s.io") != "meta.k8s.io":
+            continue
+        if version in ("v1", "v1beta1"):
+            return Representation(media, TRANSFORMS[wanted], version)
+    return None
+
+
+def _clauses(accept: str) -> list[tuple[str, dict[str, str]]]:
+    """The clauses of an Accept header, best first."""
+    found = []
+    for position, clause in enumerate(accept.split(",")):
+        media, *rest = (part.strip() for part in clause.split(";"))
+        parameters = dict(part.split("=", 1) for part in rest if "=" in part)
+        try:
+            quality = float(parameters.pop("q", "1"))
+        except ValueError:
+            quality = 1.0
+        found.append((-quality, position, media.lower() or "*/*", parameters))
+    return [(media, parameters) for _, _, media, parameters in sorted(found, key=lambda each: each[:2])]
+
+
+@lru_cache(maxsize=256)
+def discovery_version(accept: str) -> str:
+    """The version of aggregated discovery that `accept` asks for: "v2", "v2beta1", or "" for the old form."""
+    for media, parameters in _clauses(accept):
+        if media not in ("*/*", "application/*", JSON):
+            continue
+        if "as" not in parameters:
+            return ""
+        if parameters["as"] == "APIGroupDiscoveryList" and parameters.get("g") == "apidiscovery.k8s.io":
+            version = parameters.get("v", "")
+            if version in ("v2", "v2beta1"):
+                return version
+    return ""
+
+
+def media_type(header: str, accepted: tuple[str, ...] = MEDIA_TYPES) -> str:
+    """The Content-Type without parameters; absent means JSON. Raises 415."""
+    media = header.partition(";")[0].strip().lower() if header else JSON
+    if media not in accepted:
+        raise unsupported_media_type(accepted)
+    return media
+
+
+def dump(obj: Any, form: Representation) -> bytes:
+    """An object in the chosen format."""
+    if form.media == YAML:
+        return dump_yaml(obj)
+    return orjson.dumps(obj, option=orjson.OPT_INDENT_2 if form.pretty else None)
+
+
+def dump_yaml(obj: Any) -> bytes:
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(obj, Dumper=dumper, default_flow_style=False, allow_unicode=True)
+    return text.encode()
+
+
+def load_yaml(data: bytes) -> Any:
+    """YAML with JSON's types only. Raises ValueError with the parser's message."""
+    import yaml
+
+    try:
+        return yaml.load(data, Loader=_loader())  # noqa: S506 -- a SafeLoader without timestamps
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(_yaml_message(error)) from None
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    """The safe loader, with dates left as the text they are and string keys."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """Plain scalars become strings, booleans, numbers or null; nothing else."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            mapping = super().construct_mapping(node, deep)
+            return {_key(key): value for key, value in mapping.items()}
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, expression) for tag, expression in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in Loader.yaml_implicit_resolvers.items()
+    }
+    return Loader
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    return "true" if key is True else "false" if key is False else "null" if key is None else str(key)
+
+
+def _yaml_message(error: Any) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"yaml: line {mark.line + 1}: {problem}" if mark else f"yaml: {problem}"
