@@ -43,7 +43,10 @@ class Cli(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         own = super().list_commands(ctx)
         from_plugins = [name.removeprefix(COMMAND_PREFIX) for name in installed() if name.startswith(COMMAND_PREFIX)]
-        return sorted({*own, *from_plugins, *_offered_commands()})
+        try:
+            return sorted({*own, *from_plugins, *_offered_commands()})
+        except ConfigurationError:  # help must come even where a plugin is broken
+            return sorted({*own, *from_plugins})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if own := super().get_command(ctx, cmd_name):

@@ -11,9 +11,8 @@ from typing import Any, TypeVar, cast
 
 import trio
 
-from kubrick_kernel.bus import Bus
+from kubrick_kernel.bus import Bus, Compactor
 from kubrick_kernel.clock import Clock, SystemClock, generator, seeded_uuid
-from kubrick_kernel.compaction import Compactor
 from kubrick_kernel.composition import Composition
 from kubrick_kernel.datadir import held, write_status
 from kubrick_kernel.errors import ConfigurationError
@@ -52,7 +51,7 @@ class Kernel:
         self._settings = self._read_settings()
         self.store = self._open_store()
         self.bus = Bus(self.store)
-        components: list[Component] = [self.store, self.bus, Compactor(self.store)]
+        components: list[Component] = [self.store, self.bus, Compactor(self.bus)]
         for _, register in self.plugins.implementers("kubrick_register_components"):
             components += register(self)
         self._supervisor = Supervisor(components, self._write_status)

@@ -133,7 +133,7 @@ class PluginManager(pluggy.PluginManager):
         known = self.known_hooks()
         for caller in self.get_hookcallers(error.plugin) or []:
             if caller.name not in known:
-                close = get_close_matches(caller.name, known, n=1)
+                close = get_close_matches(caller.name, known, n=1, cutoff=0.85)
                 advice = f"did you mean {close[0]}?" if close else "enable the plugin that owns this hook"
                 raise ConfigurationError(
                     f"plugin {name!r} answers {caller.name}, a hook that no enabled plugin has; {advice}"

@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 @hookimpl
 def kubrick_open_store(kernel: "Kernel", name: str) -> "Store | None":
-    return MemoryStore() if name == "memory" else None
+    return MemoryStore(kernel.clock) if name == "memory" else None
