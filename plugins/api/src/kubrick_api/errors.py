@@ -53,7 +53,9 @@ def type_invalid(field: str, value: Any, detail: str = "") -> FieldError:
 def not_supported(field: str, value: Any, supported: Iterable[str]) -> FieldError:
     choices = ", ".join(show(choice) for choice in supported)
     return FieldError(
-        "FieldValueNotSupported", field, f"Unsupported value: {show(value)}" + (f": supported values: {choices}" if choices else "")
+        "FieldValueNotSupported",
+        field,
+        f"Unsupported value: {show(value)}" + (f": supported values: {choices}" if choices else ""),
     )
 
 
@@ -70,7 +72,7 @@ def forbidden_value(field: str, detail: str = "") -> FieldError:
 
 
 def too_long(field: str, limit: int, unit: str = "bytes") -> FieldError:
-    return FieldError("FieldValueTooLong", field, f'Too long: may not be more than {limit} {unit}')
+    return FieldError("FieldValueTooLong", field, f"Too long: may not be more than {limit} {unit}")
 
 
 def too_many(field: str, count: int, limit: int) -> FieldError:
@@ -131,7 +133,10 @@ STALE = "the object has been modified; please apply your changes to the latest v
 
 def conflict(resource: GVR, name: str, why: str = STALE) -> StatusError:
     return StatusError(
-        409, "Conflict", f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}', _details(resource, name)
+        409,
+        "Conflict",
+        f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}',
+        _details(resource, name),
     )
 
 
@@ -164,8 +169,10 @@ def unauthorized() -> StatusError:
 
 
 def method_not_allowed(resource: GVR | None = None, verb: str = "") -> StatusError:
-    message = f"{verb} is not supported on resources of kind {show(resource.qualified)}" if resource and verb else (
-        "the server does not allow this method on the requested resource"
+    message = (
+        f"{verb} is not supported on resources of kind {show(resource.qualified)}"
+        if resource and verb
+        else ("the server does not allow this method on the requested resource")
     )
     return StatusError(405, "MethodNotAllowed", message, _details(resource) if resource else {})
 
@@ -188,7 +195,10 @@ def too_large_resource_version(asked: int, current: int) -> StatusError:
         504,
         "Timeout",
         f"Too large resource version: {asked}, current: {current}",
-        {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1},
+        {
+            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": 1,
+        },
         (("Retry-After", "1"),),
     )
 
@@ -222,6 +232,4 @@ def timed_out(message: str) -> StatusError:
 
 
 def internal(message: str) -> StatusError:
-    return StatusError(
-        500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]}
-    )
+    return StatusError(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})

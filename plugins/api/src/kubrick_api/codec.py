@@ -1,0 +1,71 @@
+"""Objects as stored bytes: encoded once, with the revision at a place that is known beforehand.
+
+A stored object is JSON whose keys begin ``kind``, ``apiVersion``, ``metadata``, and whose metadata begins
+with ``resourceVersion``; the store writes the commit's revision there (`Put.stamp`). So the offset
+depends on the kind only, stored bytes can be sent as they are, and reading the revision or putting
+another in its place needs no parser.
+"""
+
+from typing import Any
+
+import orjson
+
+from kubrick_api.names import GVK
+from kubrick_api.resource import Object, Resource
+from kubrick_kernel.store import Item
+
+_MARK = b'"resourceVersion":"'
+
+
+def encode(obj: Object, resource: Resource) -> tuple[bytes, int]:
+    """The bytes to store, and the offset where the store stamps the revision. `obj` is not changed;
+    its own resourceVersion is left out. Its kind and apiVersion win over the resource's."""
+    kind = obj.get("kind") or resource.kind.kind
+    api_version = obj.get("apiVersion") or resource.kind.api_version
+    metadata = {"resourceVersion": "", **(obj.get("metadata") or {})}
+    metadata["resourceVersion"] = ""
+    ordered: dict[str, Any] = {"kind": kind, "apiVersion": api_version, "metadata": metadata}
+    for key, value in obj.items():
+        if key not in ordered:
+            ordered[key] = value
+    return orjson.dumps(ordered), _offset(kind, api_version)
+
+
+def stamp_offset(kind: GVK) -> int:
+    """Where the revision stands in every stored object of a kind."""
+    return _offset(kind.kind, kind.api_version)
+
+
+def _offset(kind: str, api_version: str) -> int:
+    # {"kind":"K","apiVersion":"V","metadata":{"resourceVersion":"
+    return len(kind) + len(api_version) + 58
+
+
+def decode(item: Item) -> Object:
+    """The object, decoded once and kept in `Item.memo`; its metadata carries the resourceVersion. It is
+    shared by everybody who reads this item: never change it (`copy` first)."""
+    memo: Object | None = item.memo
+    if memo is None:
+        memo = item.memo = orjson.loads(item.value)
+    return memo
+
+
+def copy(obj: Any) -> Any:
+    """A private deep copy of a JSON-shaped value; several times faster than copy.deepcopy."""
+    if type(obj) is dict:
+        return {key: copy(value) if type(value) in (dict, list) else value for key, value in obj.items()}
+    if type(obj) is list:
+        return [copy(value) if type(value) in (dict, list) else value for value in obj]
+    return obj
+
+
+def revision_of(value: bytes) -> int:
+    """The revision stamped in stored bytes (0 when there is none yet)."""
+    start = value.index(_MARK) + len(_MARK)
+    return int(value[start : value.index(b'"', start)] or 0)
+
+
+def restamp(value: bytes, revision: int) -> bytes:
+    """The same bytes carrying another revision: a DELETED event shows the revision of the delete."""
+    start = value.index(_MARK) + len(_MARK)
+    return b"%b%d%b" % (value[:start], revision, value[value.index(b'"', start) :])
