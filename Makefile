@@ -1,0 +1,53 @@
+# Everything a person does here. Each target sets up first: slow once, then a stamp file says it is done.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+MEMBERS := kernel $(sort $(dir $(wildcard plugins/*/pyproject.toml admission/*/pyproject.toml)))
+SOURCES := $(addsuffix /src,$(patsubst %/,%,$(MEMBERS)))
+ARGS ?=
+
+# Compiled bytecode halves the time a cluster takes to start.
+unexport PYTHONDONTWRITEBYTECODE
+export UV_LINK_MODE := copy
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+
+.PHONY: setup up test check bench soak new lock
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock Makefile .ci/system $(addsuffix /pyproject.toml,$(patsubst %/,%,$(MEMBERS)))
+	@PYTHON=$(PYTHON) .ci/system
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	@$(BIN)/uv pip install --quiet --compile-bytecode --requirements requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps $(addprefix --editable ./,$(MEMBERS))
+	@$(BIN)/python -m compileall -q $(SOURCES)
+	@touch $@
+
+up: setup  ## run a cluster: make up ARGS="--nodes 3"
+	@$(BIN)/kubrick up $(ARGS)
+
+test: setup  ## every test: make test ARGS="plugins/api -k quantity"
+	$(BIN)/pytest $(ARGS)
+
+check: setup  ## style, types, layers, house rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/house
+
+bench: setup  ## figures, beside those of Kubernetes
+	$(BIN)/python tests/bench $(ARGS)
+
+soak: setup  ## the property tests, with a hundred times the examples
+	$(BIN)/pytest --hypothesis-profile=soak $(ARGS) kernel plugins
+
+new: setup  ## a new plugin package: make new KIND=controller NAME=acme-labeller
+	$(BIN)/kubrick new $(KIND) $(NAME)
+
+lock: setup  ## resolve the dependencies anew
+	$(BIN)/uv lock --upgrade
+	$(BIN)/uv export --quiet --frozen --all-packages --no-emit-workspace --no-hashes --no-annotate --no-header --output-file requirements.lock
