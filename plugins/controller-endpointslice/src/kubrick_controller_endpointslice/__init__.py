@@ -1,1 +1,129 @@
-"""The endpointslice controller."""
+"""Keeps the EndpointSlices of every service with a selector."""
+
+from typing import Any
+
+from kubrick_api.errors import StatusError
+from kubrick_api_core import NODES, PODS, SERVICES
+from kubrick_api_discovery import ENDPOINT_SLICES
+from kubrick_controller import Context, Controller
+from kubrick_controller.backends import Selectors, matters_to_endpoints, selects
+from kubrick_controller_endpointslice.plan import CONTROLLER, MANAGED_BY, SERVICE_NAME, ZONE, Plan, plan
+from kubrick_kernel import Kernel, hookimpl, rfc3339
+
+Object = dict[str, Any]
+
+
+class EndpointSliceController:
+    """Keys are services."""
+
+    name = "endpointslice-controller"
+    workers = 5
+
+    def setup(self, context: Context) -> None:
+        self._context = context
+        self._client = context.client
+        self._queue = context.queue
+        self._selectors = Selectors()
+        self._triggers: dict[str, str] = {}
+        self._zones: dict[str, str] = {}
+        self._services = context.informer(SERVICES)
+        self._pods = context.informer(PODS)
+        self._nodes = context.informer(NODES)
+        self._slices = context.informer(ENDPOINT_SLICES)
+        self._slices.add_index("service", _service_of)
+        self._services.add_handler(self._service_added, self._service_updated, self._service_gone)
+        self._pods.add_handler(self._pod_changed, self._pod_updated, self._pod_changed)
+        self._slices.add_handler(updated=self._slice_updated, deleted=self._slice_gone)
+        self._nodes.add_handler(self._node_changed, lambda old, new: self._node_changed(new), self._node_gone)
+
+    def _service_added(self, service: Object) -> None:
+        self._selectors.put(service)
+        self._triggers.setdefault(_key(service), service["metadata"].get("creationTimestamp", ""))
+        self._queue.add(_key(service))
+
+    def _service_updated(self, old: Object, new: Object) -> None:
+        self._selectors.put(new)
+        self._queue.add(_key(new))
+
+    def _service_gone(self, service: Object) -> None:
+        self._selectors.drop(service)
+        self._triggers.pop(_key(service), None)
+
+    def _pod_changed(self, pod: Object) -> None:
+        for key in self._selectors.of(pod):
+            self._triggers[key] = rfc3339(self._context.clock.now())
+            self._queue.add(key)
+
+    def _pod_updated(self, old: Object, new: Object) -> None:
+        if matters_to_endpoints(old, new):
+            self._pod_changed(new)
+            if old["metadata"].get("labels") != new["metadata"].get("labels"):
+                self._pod_changed(old)
+
+    def _slice_updated(self, old: Object, new: Object) -> None:
+        if old["metadata"].get("labels") != new["metadata"].get("labels"):
+            self._slice_gone(old)
+        self._slice_gone(new)
+
+    def _slice_gone(self, existing: Object) -> None:
+        for key in _service_of(existing):
+            self._queue.add(key)
+
+    def _node_changed(self, node: Object) -> None:
+        name = node["metadata"]["name"]
+        zone = (node["metadata"].get("labels") or {}).get(ZONE, "")
+        if self._zones.get(name, "") != zone:
+            self._zones[name] = zone
+            for service in self._services.list():
+                self._queue.add(_key(service))
+
+    def _node_gone(self, node: Object) -> None:
+        self._zones.pop(node["metadata"]["name"], None)
+
+    async def reconcile(self, key: str) -> None:
+        namespace, _, name = key.partition("/")
+        service = self._services.get(namespace, name)
+        if service is None or "deletionTimestamp" in service["metadata"]:
+            return  # the garbage collector removes a service's slices
+        if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
+            return
+        pods = [pod for pod in self._pods.list(namespace) if selects(service, pod)]
+        slices = [s for s in self._slices.by_index("service", key) if "deletionTimestamp" not in s["metadata"]]
+        slices.sort(key=lambda s: s["metadata"]["name"])
+        todo = plan(service, pods, slices, self._zones, self._triggers.get(key, ""))
+        try:
+            await self._apply(todo, namespace)
+        except StatusError as error:
+            causes = (error.details or {}).get("causes") or ()
+            if error.code == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+                return
+            if error.code not in (404, 409):
+                message = f"Error updating Endpoint Slices for Service {key}: {error.message}"
+                self._context.recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", message)
+            raise
+
+    async def _apply(self, todo: Plan, namespace: str) -> None:
+        for wanted in todo.create:
+            await self._client.create(ENDPOINT_SLICES, wanted, namespace)
+        for wanted in todo.update:
+            await self._client.update(ENDPOINT_SLICES, wanted)
+        for existing in todo.delete:
+            metadata = existing["metadata"]
+            await self._client.delete(ENDPOINT_SLICES, metadata["name"], namespace, uid=metadata["uid"])
+
+
+def _key(obj: Object) -> str:
+    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+
+
+def _service_of(existing: Object) -> list[str]:
+    """The key of the service a slice of ours belongs to."""
+    labels = existing["metadata"].get("labels") or {}
+    if labels.get(MANAGED_BY) != CONTROLLER or SERVICE_NAME not in labels:
+        return []
+    return [f"{existing['metadata']['namespace']}/{labels[SERVICE_NAME]}"]
+
+
+@hookimpl
+def kubrick_register_controllers(kernel: Kernel) -> list[Controller]:
+    return [EndpointSliceController()]
