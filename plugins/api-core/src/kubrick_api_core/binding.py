@@ -1,0 +1,80 @@
+"""pods/binding and bindings: a scheduler says where a pod runs.
+
+From pkg/registry/core/pod/storage: the node is set once, on a pod that is not being deleted and that
+no scheduling gate holds back; labels and annotations of the binding go along.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from attrs import evolve
+
+from kubrick_api.errors import conflict, invalid, invalid_value, required
+from kubrick_api.names import GVK
+from kubrick_api.resource import Object
+from kubrick_api.storage import Call, Storage, WriteContext
+from kubrick_api_core.names import PODS
+from kubrick_kernel import rfc3339
+
+BINDING = GVK("", "v1", "Binding")
+
+
+async def bind(call: Call, storage: Storage, context: WriteContext) -> Object:
+    """Answers POST of a Binding with a Status of success."""
+    binding = call.body or {}
+    metadata, target = binding.get("metadata") or {}, binding.get("target") or {}
+    name = call.name or metadata.get("name") or ""
+    _check(target, name)
+    pod_call = evolve(call, verb="update", resource=PODS, name=name, subresource="binding", body=None)
+    await storage.modify(pod_call, _assign(name, metadata, target["name"], context.now), subresource="binding")
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+def _check(target: Object, name: str) -> None:
+    errors = []
+    if target.get("kind") not in (None, "", "Node"):
+        errors.append(invalid_value("target.kind", target["kind"], 'must be "Node"'))
+    if not target.get("name"):
+        errors.append(required("target.name"))
+    if errors:
+        raise invalid(BINDING, name, errors)
+
+
+def _assign(name: str, metadata: Object, node: str, now: datetime) -> Callable[[Object], Object]:
+    def change(pod: Object) -> Object:
+        current = pod["metadata"]
+        uid = metadata.get("uid")
+        if uid and uid != current["uid"]:
+            raise conflict(
+                PODS,
+                name,
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current['uid']}",
+            )
+        if current.get("deletionTimestamp"):
+            raise conflict(PODS, name, f"pod {name} is being deleted, cannot be assigned to a host")
+        spec = pod["spec"]
+        if spec.get("nodeName"):
+            raise conflict(PODS, name, f'pod {name} is already assigned to node "{spec["nodeName"]}"')
+        if spec.get("schedulingGates"):
+            raise conflict(PODS, name, f"pod {name} has non-empty .spec.schedulingGates")
+        spec["nodeName"] = node
+        for kind in ("labels", "annotations"):
+            if metadata.get(kind):
+                current[kind] = {**(current.get(kind) or {}), **metadata[kind]}
+        set_condition(pod.setdefault("status", {}), {"type": "PodScheduled", "status": "True"}, now)
+        return pod
+
+    return change
+
+
+def set_condition(status: Object, condition: Object, now: datetime) -> None:
+    """Add or replace a pod condition; its transition time moves only when its status does."""
+    conditions = status.setdefault("conditions", [])
+    fresh = {"lastTransitionTime": rfc3339(now), **condition}
+    for i, old in enumerate(conditions):
+        if old.get("type") == condition["type"]:
+            if old.get("status") == condition["status"]:
+                fresh["lastTransitionTime"] = old.get("lastTransitionTime")
+            conditions[i] = fresh
+            return
+    conditions.append(fresh)

@@ -1,0 +1,42 @@
+"""A pod's quality of service class: Guaranteed, Burstable or BestEffort.
+
+From pkg/apis/core/v1/helper/qos: only cpu and memory count, quantities of zero don't; requests and
+limits given for the whole pod take the place of the containers'.
+"""
+
+from typing import Any
+
+from kubrick_api.quantity import Quantity
+
+Object = dict[str, Any]
+COUNTED = ("cpu", "memory")
+
+
+def quality_of_service(pod: Object) -> str:
+    spec = pod.get("spec") or {}
+    whole = spec.get("resources") or {}
+    if whole.get("requests") or whole.get("limits"):
+        return _class([whole])
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    return _class([container.get("resources") or {} for container in containers])
+
+
+def _amounts(resources: Object, kind: str) -> dict[str, Quantity]:
+    found = {name: Quantity(text) for name, text in (resources.get(kind) or {}).items() if name in COUNTED}
+    zero = Quantity(0)
+    return {name: amount for name, amount in found.items() if amount > zero}
+
+
+def _class(all_resources: list[Object]) -> str:
+    requests = [_amounts(resources, "requests") for resources in all_resources]
+    limits = [_amounts(resources, "limits") for resources in all_resources]
+    if not any(requests) and not any(limits):
+        return "BestEffort"
+    everywhere = all(len(limit) == len(COUNTED) for limit in limits)
+    equal = all(
+        name not in request or request[name] == limit.get(name)
+        for request, limit in zip(requests, limits, strict=True)
+        for name in COUNTED
+    )
+    complete = all(len(request) == len(COUNTED) for request in requests)
+    return "Guaranteed" if everywhere and equal and complete else "Burstable"

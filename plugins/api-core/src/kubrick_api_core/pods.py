@@ -1,0 +1,171 @@
+"""Pods: how the API treats them, and their views (status, ephemeralcontainers, resize, binding).
+
+Sources: pkg/registry/core/pod/strategy.go. A pod's deletion is graceful: the node agent finishes it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from kubrick_api.errors import FieldError
+from kubrick_api.resource import Object, Strategy, keep_all_but_status
+from kubrick_api.storage import WriteContext
+from kubrick_kernel import rfc3339
+
+TERMINAL = ("Succeeded", "Failed")
+SCHEDULING_GATED = "SchedulingGated"
+
+
+class PodStrategy(Strategy):
+    has_status = True
+    tracks_generation = True
+
+    def default(self, obj: Object) -> None:
+        from kubrick_api_core.pod_defaults import default_pod
+
+        default_pod(obj)
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        from kubrick_api_core.pod_quality import quality_of_service
+
+        obj["metadata"]["generation"] = 1
+        spec = obj.get("spec") or {}
+        obj["status"] = {"phase": "Pending", "qosClass": quality_of_service(obj)}
+        spec.pop("ephemeralContainers", None)
+        if spec.get("schedulingGates"):
+            obj["status"]["conditions"] = [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": SCHEDULING_GATED,
+                    "message": "Scheduling is blocked due to non-empty scheduling gates",
+                    "lastTransitionTime": rfc3339(context.now),
+                }
+            ]
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        if context.subresource != "status":
+            super().prepare_for_update(obj, old, context)
+            return
+        # A status update may not unset what the server decides: the class, and the node's word on it.
+        keep_all_but_status(obj, old)
+        status, before = obj.setdefault("status", {}), old.get("status") or {}
+        if before.get("qosClass"):
+            status["qosClass"] = before["qosClass"]
+        if not status.get("phase"):
+            status["phase"] = before.get("phase", "Pending")
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        from kubrick_api_core.pod_validation import validate_pod
+
+        return list(validate_pod(obj))
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        from kubrick_api_core.pod_update import validate_pod_update
+
+        return list(validate_pod_update(obj, old))
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        from kubrick_api_core.pod_update import validate_pod_status_update
+
+        return list(validate_pod_status_update(obj, old))
+
+    def grace_period(self, obj: Object, asked: int | None) -> int | None:
+        """What was asked, else the pod's own; none for a pod that is nowhere or over."""
+        spec = obj.get("spec") or {}
+        period = asked if asked is not None else spec.get("terminationGracePeriodSeconds")
+        period = 30 if period is None else period
+        if period < 0:
+            period = 1
+        if not spec.get("nodeName") or (obj.get("status") or {}).get("phase") in TERMINAL:
+            return 0
+        return int(period)
+
+    def selectable_fields(self, obj: Object) -> dict[str, str]:
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        ips = [entry.get("ip") or "" for entry in status.get("podIPs") or ()]
+        return {
+            "spec.nodeName": spec.get("nodeName") or "",
+            "spec.restartPolicy": spec.get("restartPolicy") or "",
+            "spec.schedulerName": spec.get("schedulerName") or "",
+            "spec.serviceAccountName": spec.get("serviceAccountName") or "",
+            "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
+            "spec.host": spec.get("nodeName") or "",
+            "status.phase": status.get("phase") or "",
+            "status.podIP": ips[0] if ips else status.get("podIP") or "",
+            "status.podIPs": ",".join(ips),
+            "status.nominatedNodeName": status.get("nominatedNodeName") or "",
+        }
+
+    def row(self, obj: Object, now: datetime) -> list[Any]:
+        from kubrick_api_core.pod_rows import pod_row
+
+        return pod_row(obj, now)
+
+
+class PodView(PodStrategy):
+    """A subresource through which one part of the spec changes; all else stays."""
+
+    def changed(self, obj: Object, old: Object) -> Object:
+        """The new spec, from what was sent."""
+        raise NotImplementedError
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        spec = self.changed(obj, old)
+        version = obj["metadata"].get("resourceVersion")
+        obj.clear()
+        obj.update({**old, "metadata": dict(old["metadata"]), "spec": spec})
+        if version is not None:
+            obj["metadata"]["resourceVersion"] = version
+        if spec != old.get("spec"):
+            obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+
+
+class EphemeralContainersView(PodView):
+    def changed(self, obj: Object, old: Object) -> Object:
+        return {**old["spec"], "ephemeralContainers": (obj.get("spec") or {}).get("ephemeralContainers") or []}
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        from kubrick_api_core.pod_update import validate_ephemeral_update
+
+        return list(validate_ephemeral_update(obj, old))
+
+
+class ResizeView(PodView):
+    def changed(self, obj: Object, old: Object) -> Object:
+        return obj.get("spec") or {}
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        from kubrick_api_core.pod_update import validate_resize
+
+        return list(validate_resize(obj, old))
+
+
+class BindingView(PodStrategy):
+    """Binding writes the node's name into the spec, which an ordinary update may not."""
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return []
+
+
+class PodTemplateStrategy(Strategy):
+    tracks_generation = True
+
+    def default(self, obj: Object) -> None:
+        from kubrick_api_core.pod_defaults import default_pod_template
+
+        default_pod_template(obj.setdefault("template", {}))
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        from kubrick_api_core.pod_validation import validate_pod_template
+
+        return list(validate_pod_template(obj.get("template") or {}, "template"))
+
+    def row(self, obj: Object, now: datetime) -> list[Any]:
+        from kubrick_api.cells import containers_and_images, format_labels
+
+        template = obj.get("template") or {}
+        labels = format_labels((template.get("metadata") or {}).get("labels"))
+        return [obj["metadata"]["name"], *containers_and_images(template.get("spec")), labels]
