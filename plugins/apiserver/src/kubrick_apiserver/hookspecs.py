@@ -1,13 +1,15 @@
 """The API server's extension points."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
+    from kubrick_api.names import GVK
     from kubrick_apiserver.admission import AdmissionPlugin
     from kubrick_apiserver.auth import Authenticator, Authorizer
+    from kubrick_apiserver.bootstrap import Reconcile
     from kubrick_kernel import Kernel
 
 hookspec = pluggy.HookspecMarker("kubrick")
@@ -42,4 +44,19 @@ def kubrick_register_bootstrap_objects(kernel: "Kernel") -> Sequence[dict[str, A
 @hookspec
 def kubrick_register_health_checks(kernel: "Kernel") -> "Sequence[tuple[str, Callable[[], Awaitable[None]]]]":
     """Named checks for /readyz and /livez: an async function that raises when unwell."""
+    return ()
+
+
+@hookspec
+def kubrick_register_bootstrap_reconcilers(kernel: "Kernel") -> "Mapping[GVK, Reconcile]":
+    """For kinds of bootstrap objects that are kept up to date: a function that is given what is stored
+    and what is wanted (neither to be changed), and returns the object to store instead, or None to leave
+    what is stored. Kinds without one are left alone once they exist."""
+    return {}
+
+
+@hookspec
+def kubrick_register_collectors(kernel: "Kernel") -> Sequence[Any]:
+    """Metrics for /metrics: objects with prometheus-client's ``collect()``. Asked when /metrics is first
+    read, so that importing prometheus-client costs the start nothing."""
     return ()

@@ -1,0 +1,140 @@
+"""Who is asking: the authenticators in order, anonymous when nobody claims the credentials, and the
+impersonation of others by those who may.
+
+A bearer token that no authenticator knows is refused (401): only a request without one is anonymous.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from attrs import evolve
+
+from kubrick_api.errors import StatusError, unauthorized
+from kubrick_api.storage import UserInfo
+from kubrick_apiserver.access import AccessControl
+from kubrick_apiserver.auth import Access, Authenticator, Credentials
+from kubrick_apiserver.web import ANONYMOUS, Request
+
+if TYPE_CHECKING:
+    from kubrick_kernel import Kernel
+
+AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+SERVICE_ACCOUNT = "system:serviceaccount:"
+AUTHENTICATION_GROUP = "authentication.k8s.io"
+EXTRA = "impersonate-extra-"
+
+
+class Authentication:
+    """All authenticators as one."""
+
+    def __init__(self, authenticators: Sequence[Authenticator] = ()) -> None:
+        self.authenticators = sorted(
+            authenticators, key=lambda authenticator: (authenticator.order, authenticator.name)
+        )
+
+    @classmethod
+    def collect(cls, kernel: "Kernel") -> "Authentication":
+        """With the authenticators of all plugins."""
+        answers = kernel.plugins.hook.kubrick_register_authenticators(kernel=kernel)
+        return cls([authenticator for answer in answers for authenticator in answer])
+
+    async def authenticate(self, credentials: Credentials) -> UserInfo | None:
+        """The user these credentials stand for, as a member of system:authenticated; None when no
+        authenticator knows them. Raises StatusError 401 when one refuses them."""
+        for authenticator in self.authenticators:
+            user = await authenticator.authenticate(credentials)
+            if user is not None:
+                if AUTHENTICATED not in user.groups and user.name != ANONYMOUS.name:
+                    return evolve(user, groups=(*user.groups, AUTHENTICATED))
+                return user
+        return None
+
+    async def identify(self, credentials: Credentials) -> UserInfo:
+        """The user of a request, anonymous if need be."""
+        user = await self.authenticate(credentials)
+        if user is not None:
+            return user
+        if is_bearer(credentials.authorization):
+            raise unauthorized()
+        return ANONYMOUS
+
+
+def is_bearer(authorization: str) -> bool:
+    """Whether an Authorization header carries a token."""
+    scheme, _, token = authorization.strip().partition(" ")
+    return scheme.lower() == "bearer" and bool(token.strip())
+
+
+def is_impersonating(headers: Mapping[str, str]) -> bool:
+    """Whether a request asks to be treated as somebody else's."""
+    return any(name.startswith("impersonate-") for name in headers)
+
+
+def impersonate(request: Request, control: AccessControl) -> None:
+    """Make `request` that of the user its Impersonate-* headers name, if its real user may, and take the
+    headers off. Raises StatusError: 403, or 500 for headers that make no sense (as kube-apiserver does)."""
+    headers, lists = request.headers, request.header_lists
+
+    def values(name: str) -> tuple[str, ...]:
+        return lists.get(name) or ((headers[name],) if headers.get(name) else ())
+
+    name = headers.get("impersonate-user", "")
+    uid = headers.get("impersonate-uid", "")
+    groups = values("impersonate-group")
+    extra = {
+        unquote(header.removeprefix(EXTRA)).lower(): values(header) for header in headers if header.startswith(EXTRA)
+    }
+    request.headers = {header: value for header, value in headers.items() if not header.startswith("impersonate-")}
+    if not name:
+        if uid or groups or extra:
+            raise StatusError(
+                500, "InternalError", "Internal error occurred: impersonation without impersonating a user"
+            )
+        return
+    _check_impersonation(request.user, name, uid, groups, extra, control)
+    request.user = impersonated(name, uid, groups, extra)
+
+
+def _check_impersonation(
+    asker: UserInfo,
+    name: str,
+    uid: str,
+    groups: tuple[str, ...],
+    extra: Mapping[str, tuple[str, ...]],
+    control: AccessControl,
+) -> None:
+    """One question per thing that is claimed."""
+    account = _service_account(name)
+    if account:
+        namespace, account_name = account
+        control.check(Access(asker, "impersonate", True, "", "v1", "serviceaccounts", "", namespace, account_name))
+    else:
+        control.check(Access(asker, "impersonate", True, "", "v1", "users", name=name))
+    for group in groups:
+        control.check(Access(asker, "impersonate", True, "", "v1", "groups", name=group))
+    for key, values in extra.items():
+        for value in values:
+            control.check(Access(asker, "impersonate", True, AUTHENTICATION_GROUP, "v1", "userextras", key, name=value))
+    if uid:
+        control.check(Access(asker, "impersonate", True, AUTHENTICATION_GROUP, "v1", "uids", name=uid))
+
+
+def _service_account(name: str) -> tuple[str, str] | None:
+    """(namespace, name) of a service account's user name."""
+    if not name.startswith(SERVICE_ACCOUNT):
+        return None
+    namespace, _, account = name.removeprefix(SERVICE_ACCOUNT).partition(":")
+    return (namespace, account) if namespace and account and ":" not in account else None
+
+
+def impersonated(name: str, uid: str, groups: tuple[str, ...], extra: Mapping[str, tuple[str, ...]]) -> UserInfo:
+    """The user somebody speaks as, in the groups that follow from the name."""
+    account = _service_account(name)
+    if account and not groups:
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}")
+    implied = UNAUTHENTICATED if name == ANONYMOUS.name else AUTHENTICATED
+    if implied not in groups:
+        groups = (*groups, implied)
+    return UserInfo(name, uid, groups, dict(extra))
