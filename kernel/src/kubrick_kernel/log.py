@@ -50,11 +50,20 @@ def get_logger(name: str) -> Logger:
     return Logger(name)
 
 
+class _Stderr:
+    """Writes lines to whatever stderr is at the time."""
+
+    def msg(self, message: str) -> None:
+        print(message, file=sys.stderr, flush=True)  # noqa: T201  # this is where output is made
+
+    debug = info = warning = error = msg
+
+
 def _structlog(name: str) -> Any:
     import structlog
 
     return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        _Stderr(),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

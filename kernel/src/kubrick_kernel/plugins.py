@@ -22,6 +22,7 @@ from kubrick_kernel.settings import suggest
 GROUP = "kubrick"
 STORE_PREFIX = "store-"
 COMMAND_PREFIX = "command-"
+HOOK_PREFIX = "kubrick_register_"
 PROFILES = "profiles"
 
 
@@ -99,7 +100,10 @@ class PluginManager(pluggy.PluginManager):
         """Register `plugin` (None: the installed one of that name) unless it is there already."""
         if self.has_plugin(name):
             return
-        self.register(load(name) if plugin is None else plugin, name)
+        try:
+            self.register(load(name) if plugin is None else plugin, name)
+        except PluginValidationError as error:
+            self._explain(error, name)
 
     def seal(self) -> None:
         """All plugins are in: let hosts add their hooks, then see that every answer has a question."""
@@ -107,7 +111,7 @@ class PluginManager(pluggy.PluginManager):
             self.hook.kubrick_add_hookspecs(manager=self)
             self.check_pending()
         except PluginValidationError as error:
-            self._explain(error)
+            self._explain(error, self.get_name(error.plugin) or "?")
 
     def names(self) -> list[str]:
         """The plugins that take part, in the order they were registered."""
@@ -127,18 +131,18 @@ class PluginManager(pluggy.PluginManager):
         """Every hook that has a specification."""
         return sorted(name for name, caller in vars(self.hook).items() if getattr(caller, "spec", None))
 
-    def _explain(self, error: PluginValidationError) -> NoReturn:
+    def _explain(self, error: PluginValidationError, name: str) -> NoReturn:
         """pluggy's complaint in the words of who wrote the plugin."""
-        name = self.get_name(error.plugin) or "?"
         known = self.known_hooks()
         for caller in self.get_hookcallers(error.plugin) or []:
             if caller.name not in known:
-                close = get_close_matches(caller.name, known, n=1, cutoff=0.85)
-                advice = f"did you mean {close[0]}?" if close else "enable the plugin that owns this hook"
+                endings = {hook.removeprefix(HOOK_PREFIX): hook for hook in known}
+                close = get_close_matches(caller.name.removeprefix(HOOK_PREFIX), endings, n=1, cutoff=0.75)
+                advice = f"did you mean {endings[close[0]]}?" if close else "enable the plugin that owns this hook"
                 raise ConfigurationError(
                     f"plugin {name!r} answers {caller.name}, a hook that no enabled plugin has; {advice}"
                 ) from error
-        raise ConfigurationError(f"plugin {name!r}: {error}") from error
+        raise ConfigurationError(" ".join(f"plugin {name!r} is broken: {error}".split())) from error
 
 
 def _mentioned(composition: Composition) -> list[tuple[str, str]]:
@@ -169,14 +173,12 @@ def _collect_profiles(
 ) -> dict[str, Profile]:
     """Ask whoever may contribute profiles before the profile is known: the plugins called ``profiles``
     or ``profiles-<anything>``, those enabled by name, and `extra`."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager = PluginManager(composition, None, "")
     providers = [name for name in present if name == PROFILES or name.startswith(PROFILES + "-")]
     for name in dict.fromkeys([*providers, *composition.enable]):
-        if name in present and name not in extra:
-            manager.register(load(name), name)
+        manager.add(name, extra.get(name))
     for name, plugin in extra.items():
-        manager.register(plugin, name)
+        manager.add(name, plugin)
     found: dict[str, Profile] = {}
     for profile in (profile for answer in manager.hook.kubrick_register_profiles() for profile in answer):
         if profile.name in found:

@@ -1,0 +1,140 @@
+"""Only what a composition names is imported, and whatever doesn't fit is one clear error."""
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pluggy
+import pytest
+
+from kubrick_kernel import Composition, ConfigurationError, Profile, build_plugin_manager, hookimpl, hookspec
+from kubrick_kernel.plugins import installed
+
+
+def plugin(**functions: Callable[..., Any]) -> types.ModuleType:
+    """A plugin module with these hook implementations."""
+    module = types.ModuleType("made_up", "A plugin made up for a test.")
+    for name, function in functions.items():
+        setattr(module, name, hookimpl(function))
+    return module
+
+
+def profiles(*found: Profile) -> types.ModuleType:
+    def kubrick_register_profiles() -> Sequence[Profile]:
+        return found
+
+    return plugin(kubrick_register_profiles=kubrick_register_profiles)
+
+
+TINY = Profile("tiny", "nothing at all", plugins=(), store="memory")
+
+
+def build(composition: Composition, **extra: object) -> Any:
+    return build_plugin_manager(composition, {"tiny": profiles(TINY)} | extra)
+
+
+def test_the_kernels_own_store_is_found_like_a_strangers() -> None:
+    assert installed()["store-memory"].value == "kubrick_kernel.store_memory"
+
+
+def test_a_profile_may_include_others_and_a_composition_adds_and_removes() -> None:
+    wide = Profile("wide", "more", plugins=("two",), includes=("narrow",), store="memory")
+    narrow = Profile("narrow", "less", plugins=("one",), store="memory")
+    extra: dict[str, object] = {"p": profiles(wide, narrow), "one": plugin(), "two": plugin(), "three": plugin()}
+    manager = build_plugin_manager(Composition(profile="wide", disable=("one",), enable=("three",)), extra)
+    assert manager.profile is wide
+    assert "two" in manager.names()
+
+
+def test_a_profile_that_includes_itself_is_an_error() -> None:
+    a, b = Profile("a", "", (), includes=("b",)), Profile("b", "", (), includes=("a",))
+    with pytest.raises(ConfigurationError, match="profile 'a' includes itself: a → b → a"):
+        build_plugin_manager(Composition(profile="a"), {"p": profiles(a, b)})
+
+
+def test_an_included_profile_must_exist() -> None:
+    with pytest.raises(ConfigurationError, match=r"profile 'a' includes unknown profile 'tin'; did you mean tiny\?"):
+        build(Composition(profile="a"), p=profiles(Profile("a", "", (), includes=("tin",))))
+
+
+@pytest.mark.parametrize(
+    ("composition", "message"),
+    [
+        (Composition(profile="tinyy"), "the composition: unknown profile 'tinyy'; did you mean tiny"),
+        (Composition(profile="tiny", enable=("nope",)), r"\[cluster\] enable: there is no plugin 'nope'"),
+        (Composition(profile="tiny", disable=("nope",)), r"\[cluster\] disable: there is no plugin 'nope'"),
+        (
+            Composition(profile="tiny", plugins={"store-memroy": {}}),
+            r"\[plugins.store-memroy\]: there is no plugin 'store-memroy'; did you mean store-memory",
+        ),
+        (Composition(profile="tiny", store="memroy"), "unknown store 'memroy'; did you mean memory"),
+    ],
+)
+def test_a_name_that_is_not_installed_is_an_error_with_the_closest_names(
+    composition: Composition, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        build(composition)
+
+
+def test_a_profile_whose_plugin_is_not_installed_says_what_to_install() -> None:
+    lacking = Profile("lacking", "", plugins=("warp-drive",), store="memory")
+    with pytest.raises(ConfigurationError, match=r"needs plugin 'warp-drive', which is not installed: .*kubrick-warp-"):
+        build_plugin_manager(Composition(profile="lacking"), {"p": profiles(lacking)})
+
+
+def test_the_preferred_profile_is_taken_when_none_is_named() -> None:
+    best = Profile("best", "", (), store="memory", preference=1000)
+    assert build(Composition(), p=profiles(best)).profile is best
+
+
+def test_two_profiles_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="two plugins contribute a profile called 'tiny'"):
+        build(Composition(profile="tiny"), p=profiles(TINY))
+
+
+def test_a_hosts_hooks_are_open_to_others_whatever_the_order() -> None:
+    class Specs:
+        @hookspec
+        def kubrick_register_doors(self, colour: str) -> Sequence[str]:
+            return ()
+
+    def kubrick_add_hookspecs(manager: pluggy.PluginManager) -> None:
+        manager.add_hookspecs(Specs)
+
+    def kubrick_register_doors(colour: str) -> Sequence[str]:
+        return [f"{colour} door"]
+
+    manager = build(
+        Composition(profile="tiny"),
+        leaf=plugin(kubrick_register_doors=kubrick_register_doors),
+        host=plugin(kubrick_add_hookspecs=kubrick_add_hookspecs),
+    )
+    assert manager.hook.kubrick_register_doors(colour="red") == [["red door"]]
+    assert manager.hooks_of("leaf") == ["kubrick_register_doors"]
+    assert [name for name, _ in manager.implementers("kubrick_register_doors")] == ["leaf"]
+
+
+def test_a_misspelt_hook_is_an_error_that_names_the_plugin_and_the_hook() -> None:
+    def kubrick_register_component(kernel: object) -> Sequence[object]:
+        return ()
+
+    message = "plugin 'x' answers kubrick_register_component, a hook that no enabled plugin has; "
+    with pytest.raises(ConfigurationError, match=message + "did you mean kubrick_register_components?"):
+        build(Composition(profile="tiny"), x=plugin(kubrick_register_component=kubrick_register_component))
+
+
+def test_a_hook_whose_host_is_not_enabled_says_so() -> None:
+    def kubrick_register_doors() -> Sequence[str]:
+        return ()
+
+    with pytest.raises(ConfigurationError, match="enable the plugin that owns this hook"):
+        build(Composition(profile="tiny"), x=plugin(kubrick_register_doors=kubrick_register_doors))
+
+
+def test_a_hook_with_a_wrong_argument_is_an_error_that_names_it() -> None:
+    def kubrick_register_components(kernal: object) -> Sequence[object]:
+        return ()
+
+    with pytest.raises(ConfigurationError, match=r"plugin 'x' is broken: .*kernal"):
+        build(Composition(profile="tiny"), x=plugin(kubrick_register_components=kubrick_register_components))
