@@ -26,6 +26,7 @@ class EndpointSliceController:
         self._selectors = Selectors()
         self._triggers: dict[str, str] = {}
         self._zones: dict[str, str] = {}
+        self._written: dict[str, dict[str, int]] = {}
         self._services = context.informer(SERVICES)
         self._pods = context.informer(PODS)
         self._nodes = context.informer(NODES)
@@ -33,7 +34,7 @@ class EndpointSliceController:
         self._slices.add_index("service", _service_of)
         self._services.add_handler(self._service_added, self._service_updated, self._service_gone)
         self._pods.add_handler(self._pod_changed, self._pod_updated, self._pod_changed)
-        self._slices.add_handler(updated=self._slice_updated, deleted=self._slice_gone)
+        self._slices.add_handler(self._slice_seen, self._slice_updated, self._slice_gone)
         self._nodes.add_handler(self._node_changed, lambda old, new: self._node_changed(new), self._node_gone)
 
     def _service_added(self, service: Object) -> None:
@@ -60,14 +61,32 @@ class EndpointSliceController:
             if old["metadata"].get("labels") != new["metadata"].get("labels"):
                 self._pod_changed(old)
 
+    def _slice_seen(self, existing: Object) -> None:
+        for key in _service_of(existing):
+            if self._written.get(key):
+                self._queue.add(key)
+
     def _slice_updated(self, old: Object, new: Object) -> None:
         if old["metadata"].get("labels") != new["metadata"].get("labels"):
             self._slice_gone(old)
-        self._slice_gone(new)
+        for key in _service_of(new):
+            self._queue.add(key)
 
     def _slice_gone(self, existing: Object) -> None:
         for key in _service_of(existing):
+            self._written.get(key, {}).pop(existing["metadata"]["name"], None)
             self._queue.add(key)
+
+    def _is_stale(self, key: str, namespace: str) -> bool:
+        """Whether the cache still lacks something we wrote; what we see of it brings the key back."""
+        written = self._written.get(key, {})
+        for name, version in list(written.items()):
+            seen = self._slices.get(namespace, name)
+            if seen is None or int(seen["metadata"]["resourceVersion"]) < version:
+                return True
+            del written[name]
+        self._written.pop(key, None)
+        return False
 
     def _node_changed(self, node: Object) -> None:
         name = node["metadata"]["name"]
@@ -84,7 +103,10 @@ class EndpointSliceController:
         namespace, _, name = key.partition("/")
         service = self._services.get(namespace, name)
         if service is None or "deletionTimestamp" in service["metadata"]:
+            self._written.pop(key, None)
             return  # the garbage collector removes a service's slices
+        if self._is_stale(key, namespace):
+            return
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
             return
         pods = [pod for pod in self._pods.list(namespace) if selects(service, pod)]
@@ -92,7 +114,7 @@ class EndpointSliceController:
         slices.sort(key=lambda s: s["metadata"]["name"])
         todo = plan(service, pods, slices, self._zones, self._triggers.get(key, ""))
         try:
-            await self._apply(todo, namespace)
+            await self._apply(key, todo, namespace)
         except StatusError as error:
             causes = (error.details or {}).get("causes") or ()
             if error.code == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
@@ -102,14 +124,18 @@ class EndpointSliceController:
                 self._context.recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", message)
             raise
 
-    async def _apply(self, todo: Plan, namespace: str) -> None:
+    async def _apply(self, key: str, todo: Plan, namespace: str) -> None:
         for wanted in todo.create:
-            await self._client.create(ENDPOINT_SLICES, wanted, namespace)
+            self._remember(key, await self._client.create(ENDPOINT_SLICES, wanted, namespace))
         for wanted in todo.update:
-            await self._client.update(ENDPOINT_SLICES, wanted)
+            self._remember(key, await self._client.update(ENDPOINT_SLICES, wanted))
         for existing in todo.delete:
             metadata = existing["metadata"]
             await self._client.delete(ENDPOINT_SLICES, metadata["name"], namespace, uid=metadata["uid"])
+
+    def _remember(self, key: str, written: Object) -> None:
+        metadata = written["metadata"]
+        self._written.setdefault(key, {})[metadata["name"]] = int(metadata["resourceVersion"])
 
 
 def _key(obj: Object) -> str:
