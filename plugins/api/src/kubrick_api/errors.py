@@ -172,7 +172,7 @@ def method_not_allowed(resource: GVR | None = None, verb: str = "") -> StatusErr
     message = (
         f"{verb} is not supported on resources of kind {show(resource.qualified)}"
         if resource and verb
-        else ("the server does not allow this method on the requested resource")
+        else "the server does not allow this method on the requested resource"
     )
     return StatusError(405, "MethodNotAllowed", message, _details(resource) if resource else {})
 
@@ -194,7 +194,7 @@ def too_large_resource_version(asked: int, current: int) -> StatusError:
     return StatusError(
         504,
         "Timeout",
-        f"Too large resource version: {asked}, current: {current}",
+        f"Timeout: Too large resource version: {asked}, current: {current}",
         {
             "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
             "retryAfterSeconds": 1,

@@ -52,7 +52,9 @@ def describe(value: Any, go: str) -> str:
         return "bool"
     if isinstance(value, (int, float)):
         return f"number {value!r}" if go.startswith(("int", "uint", "float")) else "number"
-    return {str: "string", dict: "object", list: "array"}[type(value)]
+    if isinstance(value, str):
+        return "string"
+    return "object" if isinstance(value, dict) else "array"
 
 
 def dotted(path: list[PathPart]) -> str:
