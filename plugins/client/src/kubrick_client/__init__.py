@@ -11,7 +11,7 @@ from kubrick_client.informer import Informer, Lister
 from kubrick_client.recorder import EventRecorder
 from kubrick_client.transport import Connector, Transport, Unreachable, WatchEvent, WatchStream
 from kubrick_client.workqueue import ShutDown, WorkQueue
-from kubrick_kernel.hookspecs import hookimpl
+from kubrick_kernel import hookimpl
 
 __all__ = [
     "Client",

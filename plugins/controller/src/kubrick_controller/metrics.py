@@ -1,8 +1,6 @@
 """The queues' and reconciles' metrics, in Prometheus' terms.
 
-Workers only count in plain integers; this turns them into metric families when somebody scrapes. It
-joins the registry that is offered in this process (`Kernel.offer(CollectorRegistry, ...)`) and leaves
-it again on stop, so that clusters can follow one another in one process.
+Workers only count in plain integers; this turns them into metric families when somebody scrapes.
 """
 
 from collections.abc import Iterator, Sequence

@@ -61,7 +61,10 @@ class RunningController:
         return self.informers.get(resource)
 
     def settings(self) -> Any:
-        return self.kernel.settings(self.plugin)
+        try:
+            return self.kernel.settings(self.plugin)
+        except LookupError:
+            return None
 
     async def work(self) -> None:
         """One worker: keys until cancelled, which takes effect between two reconciles."""
@@ -139,9 +142,8 @@ class Controllers:
     def _controllers(self) -> list[tuple[str, Controller]]:
         """Every registered controller with the plugin it came from, by name."""
         found: list[tuple[str, Controller]] = []
-        for implementation in self.kernel.plugins.hook.kubrick_register_controllers.get_hookimpls():
-            controllers = implementation.function(self.kernel)
-            found += [(implementation.plugin_name, controller) for controller in controllers]
+        for plugin, register in self.kernel.plugins.implementers("kubrick_register_controllers"):
+            found += [(plugin, controller) for controller in register(self.kernel)]
         return sorted(found, key=lambda pair: pair[1].name)
 
     def _prepare(self, controller: Controller, plugin: str, shared: SharedInformers) -> RunningController:
