@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubrick_node import ContainerState, PodState
 from kubrick_node.plan import Backoff, RunSandbox, Situation, StartContainer, decide, stop_order
 

@@ -241,4 +241,4 @@ def _matters(before: Object, after: Object) -> bool:
     if before["spec"].get("readinessGates"):
         return True
     old, new = before["metadata"], after["metadata"]
-    return before["spec"] != after["spec"] or old.get("annotations") != new.get("annotations")
+    return bool(before["spec"] != after["spec"] or old.get("annotations") != new.get("annotations"))

@@ -10,7 +10,7 @@ what differs for one test.
 
 from kubrick_testing import build
 from kubrick_testing.cluster import Cluster, run_cluster
-from kubrick_testing.mutation import MutatedObject, check_unchanged
+from kubrick_testing.mutation import MutatedObject, MutationDetector
 from kubrick_testing.process import RealCluster
 
-__all__ = ["Cluster", "MutatedObject", "RealCluster", "build", "check_unchanged", "run_cluster"]
+__all__ = ["Cluster", "MutatedObject", "MutationDetector", "RealCluster", "build", "run_cluster"]

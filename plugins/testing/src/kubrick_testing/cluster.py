@@ -1,19 +1,19 @@
 """A whole cluster in this process: memory store, no sockets, ready in milliseconds."""
 
-import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import trio
 import trio.testing
 
+from kubrick_api.catalog import Catalog
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
 from kubrick_client import Client, connect
 from kubrick_kernel import Clock, Composition, Kernel, SystemClock, TrioClock
-from kubrick_testing.mutation import check_unchanged
+from kubrick_testing.mutation import MutationDetector
 
 Object = dict[str, Any]
 
@@ -101,7 +101,6 @@ async def run_cluster(
     disable: Sequence[str] = (),
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     data_dir: Path | None = None,
-    detect_mutations: bool = True,
 ) -> AsyncIterator[Cluster]:
     """Run a cluster around a block of code. `settings` are the ``[plugins.<name>]`` tables of a cluster
     file. Under MockClock it runs in virtual time, and `seed` reproduces the run."""
@@ -111,11 +110,27 @@ async def run_cluster(
         name="test", profile=profile, enable=tuple(enable), disable=tuple(disable), store="memory", plugins=tables
     )
     clock: Clock = TrioClock() if in_virtual_time() else SystemClock()
-    with tempfile.TemporaryDirectory(prefix="kubrick-") as directory:
-        kernel = Kernel(composition, data_dir=data_dir or Path(directory), clock=clock, seed=seed)
+    kernel = Kernel(composition, data_dir=data_dir, clock=clock, seed=seed)
+    with deterministic(seed) if in_virtual_time() else nullcontext():
         async with trio.open_nursery() as nursery:
             await nursery.start(kernel.run)
+            detector = MutationDetector(kernel.bus, kernel.find(Catalog))
+            await detector.start()
             yield Cluster(kernel)
-            if detect_mutations:
-                check_unchanged(kernel.bus)
+            detector.check()
             kernel.shutdown()
+
+
+@contextmanager
+def deterministic(seed: int) -> Iterator[None]:
+    """Make trio run ready tasks in an order that `seed` decides. trio shuffles them on purpose, with a
+    generator of its own; its only switch for tests is this one (hypothesis-trio and pytest-trio use it)."""
+    run: Any = trio._core._run
+    before = run._ALLOW_DETERMINISTIC_SCHEDULING, run._r.getstate()
+    run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    run._r.seed(seed)
+    try:
+        yield
+    finally:
+        run._ALLOW_DETERMINISTIC_SCHEDULING = before[0]
+        run._r.setstate(before[1])

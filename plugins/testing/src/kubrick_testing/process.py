@@ -71,7 +71,8 @@ class RealCluster:
         if process.poll() is None:
             process.send_signal(number)
         with trio.CancelScope(shield=True):
-            return await process.wait()
+            await process.wait()
+        return process.returncode or 0
 
     async def kubectl(self, *arguments: str, stdin: str = "", kubectl: str = "kubectl", check: bool = True) -> str:
         """Run kubectl against the cluster and return what it printed (stderr too when `check` is False).
