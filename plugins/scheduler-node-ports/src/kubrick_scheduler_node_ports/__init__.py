@@ -1,1 +1,17 @@
-"""The NodePorts scheduler plugin."""
+"""NodePorts: a pod's host ports must be free on its node."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kubrick_kernel import hookimpl
+from kubrick_scheduler import Plugin
+
+if TYPE_CHECKING:
+    from kubrick_kernel import Kernel
+
+
+@hookimpl
+def kubrick_register_scheduler_plugins(kernel: "Kernel") -> Sequence[Plugin]:
+    from kubrick_scheduler_node_ports.plugin import NodePorts
+
+    return (NodePorts(),)

@@ -1,1 +1,17 @@
-"""The TaintToleration scheduler plugin."""
+"""TaintToleration: keeps pods off nodes whose taints they don't tolerate."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kubrick_kernel import hookimpl
+from kubrick_scheduler import Plugin
+
+if TYPE_CHECKING:
+    from kubrick_kernel import Kernel
+
+
+@hookimpl
+def kubrick_register_scheduler_plugins(kernel: "Kernel") -> Sequence[Plugin]:
+    from kubrick_scheduler_taint_toleration.plugin import TaintToleration
+
+    return (TaintToleration(),)

@@ -55,6 +55,8 @@ class NodeTable:
         self._labels: dict[str, EncodedColumn[str | None]] = {}
         self._ports: dict[tuple[str, int], dict[int, dict[str, int]]] = {}
         self._images: dict[str, dict[int, int]] = {}
+        self.image_version = 0
+        """Changes whenever an image appears on or leaves a node, or the number of nodes changes."""
         self._unschedulable_count = 0
         self._tainted_count = 0
         self._log: list[int] = []
@@ -192,6 +194,7 @@ class NodeTable:
         name = node["metadata"]["name"]
         row = self._rows.get(name)
         if row is None:
+            self.image_version += 1
             row = self._take_row(name)
             self._fill(row, None, node)
             for pod in self._homeless.pop(name, {}).values():
@@ -210,6 +213,7 @@ class NodeTable:
             for pod in self._pods[row].values():
                 self._hold_ports(row, pod.ports, -1)
         self._set_images(row, self._objects[row], {})
+        self.image_version += 1
         self._unschedulable_count -= int(self._unschedulable[row])
         self._tainted_count -= int(self._taints.numbers[row] != 0)
         self._valid[row] = self._unschedulable[row] = False
@@ -360,7 +364,11 @@ class NodeTable:
         self._set_images(row, old, _images(node))
 
     def _set_images(self, row: int, old: Object | None, images: dict[str, int]) -> None:
-        for name in _images(old) if old is not None else ():
+        before = _images(old)
+        if before == images:
+            return
+        self.image_version += 1
+        for name in before:
             if name not in images:
                 sizes = self._images[name]
                 del sizes[row]
