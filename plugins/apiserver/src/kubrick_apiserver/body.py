@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 import orjson
+
 from kubrick_apiserver.malformed import syntax_error
 from kubrick_apiserver.negotiation import JSON, load_yaml
 

@@ -122,14 +122,16 @@ class AdmissionChain:
         kernel.offer(AdmissionLog, log)
         return cls([plugin for answer in answers for plugin in answer], log)
 
-    async def mutate(self, attributes: Attributes) -> AdmissionRecord | None:
-        """Run the mutating steps on `attributes.object`, in place. Raises StatusError. The record, if one
-        is kept, goes on to `validate`."""
+    async def mutate(self, attributes: Attributes) -> tuple[bool, AdmissionRecord | None]:
+        """Run the mutating steps on `attributes.object`, in place. Raises StatusError. Returns whether any
+        ran, and the record (if one is kept), which goes on to `validate`."""
+        ran = False
         record = None
         before = b""
         for plugin in self.mutating:
             if not plugin.handles(attributes):
                 continue
+            ran = True
             if record is None and self.log is not None and self.log.recording:
                 record = self.log.begin(attributes)
                 before = orjson.dumps(attributes.object)
@@ -137,7 +139,7 @@ class AdmissionChain:
                 await plugin.admit(attributes)
             else:
                 before = await _recorded(record, plugin.name, MUTATING, plugin.admit(attributes), attributes, before)
-        return record
+        return ran, record
 
     async def validate(self, attributes: Attributes, record: AdmissionRecord | None = None) -> None:
         """Run the validating steps. Raises StatusError."""

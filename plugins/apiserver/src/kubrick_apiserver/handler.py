@@ -1,0 +1,255 @@
+"""Resource requests over HTTP: from bytes to a call, and from the answer back to bytes.
+
+What is stored is sent as it is; only Tables, metadata, YAML and pretty printing decode and encode. Also
+the door to discovery and OpenAPI.
+"""
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from kubrick_api.catalog import Catalog
+from kubrick_api.errors import bad_request, method_not_allowed, unknown_path
+from kubrick_api.names import GVR
+from kubrick_api.resource import Object, Resource
+from kubrick_api.storage import Call
+from kubrick_api.table import Table, partial_metadata
+from kubrick_apiserver import read, watching
+from kubrick_apiserver.answer import Answer
+from kubrick_apiserver.body import WebBody
+from kubrick_apiserver.discovery import Discovery
+from kubrick_apiserver.negotiation import (
+    JSON,
+    YAML,
+    Representation,
+    dump,
+    media_type,
+    not_acceptable,
+    representation,
+)
+from kubrick_apiserver.options import list_options
+from kubrick_apiserver.patching import patch_type
+from kubrick_apiserver.registry import Registry, refused
+from kubrick_apiserver.specification import Specification
+from kubrick_apiserver.warning import warning_headers
+from kubrick_apiserver.web import Request, Response
+
+if TYPE_CHECKING:
+    from kubrick_kernel import Kernel
+
+CHUNK = 64
+"""How many stored values of a list are joined into one piece of the body."""
+INCLUDES = ("None", "Metadata", "Object")
+WITH_BODY = frozenset(("create", "update", "patch", "delete", "deletecollection"))
+
+
+class ResourceHandler:
+    """`web.Handler` for everything under /api, /apis and /openapi."""
+
+    def __init__(self, kernel: "Kernel", catalog: Catalog, registry: Registry) -> None:
+        self._kernel = kernel
+        self._registry = registry
+        self._discovery = Discovery(catalog)
+        self._specification = Specification(catalog)
+        self._gvrs: dict[tuple[str, str, str], Resource] = {}
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a request that may be made. Raises StatusError."""
+        info = request.info
+        if not info.resource_request:
+            return self._document(request)
+        resource = self._gvrs.get((info.group, info.version, info.resource))
+        if resource is None:
+            resource = self._look_up(request)
+        if info.verb == "get" and not info.subresource and resource.virtual is None and not request.query:
+            return self._get(request, resource)
+        return await self._perform(request, resource)
+
+    def _look_up(self, request: Request) -> Resource:
+        info = request.info
+        resource = self._registry.resource(GVR(info.group, info.version, info.resource))
+        self._gvrs[info.group, info.version, info.resource] = resource
+        return resource
+
+    def _get(self, request: Request, resource: Resource) -> Response:
+        """The shortest way: one stored object, nothing asked about it."""
+        form = representation(request.headers, request.query)
+        call = _call(request, resource)
+        _check_scope(resource, call)
+        if "get" not in resource.verbs:
+            raise refused(resource, call)
+        item = read.fetch(self._registry, resource, call)
+        if form.plain and resource.stored_as is None:
+            return Response(200, JSON, item.value)
+        return self._encode(form, resource, Answer(item), request)
+
+    async def _perform(self, request: Request, resource: Resource) -> Response:
+        info = request.info
+        call = _call(request, resource)
+        _check_scope(resource, call)
+        verb = info.verb
+        if verb == "list" and resource.virtual is None and not info.subresource:
+            if "list" not in resource.verbs:
+                raise refused(resource, call)
+            return await self._list(request, resource, call)
+        if verb == "watch":
+            if "watch" not in resource.verbs or info.subresource:
+                raise refused(resource, call)
+            return self._watch(request, resource, call)
+        form = representation(request.headers, request.query)
+        body = WebBody(request.body, JSON)
+        if verb in WITH_BODY:
+            header = request.headers.get("content-type", "")
+            if verb == "patch":
+                patch_type(header)
+            elif request.body:
+                body.media = media_type(header)
+        answer = await self._registry.perform(resource, call, body)
+        if form.plain and answer.item is not None and resource.stored_as is None and not answer.warnings:
+            return Response(answer.status, JSON, answer.item.value)
+        return self._encode(form, resource, answer, request)
+
+    def _encode(self, form: Representation, resource: Resource, answer: Answer, request: Request) -> Response:
+        """One object in the representation asked for."""
+        headers = warning_headers(answer.warnings) if answer.warnings else []
+        if form.plain and answer.item is not None and resource.stored_as is None:
+            return Response(answer.status, JSON, answer.item.value, headers)
+        obj = self._registry.object(resource, answer)
+        if form.transform and obj.get("kind") == resource.kind.kind:
+            obj = self._transformed(form, resource, obj, request)
+        return Response(answer.status, form.media, dump(obj, form), headers)
+
+    def _transformed(self, form: Representation, resource: Resource, obj: Object, request: Request) -> Object:
+        if form.transform == "metadata":
+            return _versioned(partial_metadata(obj), form)
+        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        table = Table(resource, _include(request))
+        return _versioned(table.build([obj], self._kernel.clock.now(), metadata), form)
+
+    async def _list(self, request: Request, resource: Resource, call: Call) -> Response:
+        form = representation(request.headers, request.query)
+        found = await read.page(self._registry, resource, call, list_options(call.params))
+        if form.plain and resource.stored_as is None:
+            return Response(200, JSON, _joined(resource, found))
+        metadata = read.list_metadata(found)
+        objects = [self._registry.decode(resource, item) for item in found.items]
+        if form.transform == "table":
+            table = Table(resource, _include(request))
+            obj = _versioned(table.build(objects, self._kernel.clock.now(), metadata), form)
+        elif form.transform == "metadata":
+            obj = _versioned(
+                {
+                    "kind": "PartialObjectMetadataList",
+                    "apiVersion": "meta.k8s.io/v1",
+                    "metadata": metadata,
+                    "items": [_versioned(partial_metadata(each), form) for each in objects],
+                },
+                form,
+            )
+        else:
+            kind = resource.kind
+            obj = {"kind": resource.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": objects}
+        return Response(200, form.media, dump(obj, form))
+
+    def _watch(self, request: Request, resource: Resource, call: Call) -> Response:
+        form = representation(request.headers, request.query)
+        if form.media == YAML:
+            raise not_acceptable((JSON,))
+        registry = self._registry
+        asked = watching.plan(registry, resource, call)
+        frames = watching.PlainFrames(registry, resource)
+        if form.transform == "metadata":
+
+            def strip(obj: Object, first: bool) -> Object:
+                return _versioned(partial_metadata(obj), form)
+
+            frames = watching.Frames(registry, resource, ("metadata", form.version), strip)
+        elif form.transform == "table":
+            include = _include(request)
+            table = Table(resource, include)
+
+            def tabulate(obj: Object, first: bool) -> Object:
+                now = self._kernel.clock.now()
+                metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+                if "name" not in obj["metadata"]:
+                    # A bookmark: no row, but its annotation must be seen.
+                    metadata = obj["metadata"]
+                    return _versioned(table.wrap([], metadata, first), form)
+                return _versioned(table.build([obj], now, metadata, first), form)
+
+            frames = watching.Frames(registry, resource, ("table", form.version, include), tabulate)
+        return Response(200, JSON, watching.Stream(registry, resource, asked, frames))
+
+    def _document(self, request: Request) -> Response:
+        """Discovery and OpenAPI."""
+        if request.method not in ("GET", "HEAD"):
+            raise method_not_allowed()
+        response = None
+        if request.path.startswith("/openapi"):
+            response = self._specification.answer(request)
+        else:
+            response = self._discovery.answer(request)
+        if response is None:
+            raise unknown_path()
+        return response
+
+
+def _call(request: Request, resource: Resource) -> Call:
+    info = request.info
+    return Call(
+        info.verb,
+        resource.gvr,
+        info.namespace if resource.namespaced else "",
+        info.name,
+        info.subresource,
+        request.query,
+        None,
+        request.headers.get("content-type", JSON),
+        request.user,
+    )
+
+
+def _check_scope(resource: Resource, call: Call) -> None:
+    """A single namespaced object needs a namespace in the URL; a cluster-scoped one has none."""
+    if not resource.namespaced:
+        return
+    if not call.namespace and call.verb not in ("list", "watch", "deletecollection"):
+        if call.name:
+            raise unknown_path()
+        if call.verb == "create":
+            raise refused(resource, call) if resource.virtual is None else unknown_path()
+
+
+def _include(request: Request) -> str:
+    """The includeObject parameter of a Table. Raises 400."""
+    include = request.query.get("includeObject", "Metadata") or "Metadata"
+    if include not in INCLUDES:
+        raise bad_request(f'unrecognized includeObject value: "{include}"')
+    return include
+
+
+def _versioned(obj: Object, form: Representation) -> Object:
+    if form.version != "v1":
+        obj["apiVersion"] = f"meta.k8s.io/{form.version}"
+    return obj
+
+
+def _joined(resource: Resource, found: read.Page) -> list[bytes]:
+    """A list of stored values in an envelope, in pieces of some dozen kilobytes."""
+    kind = resource.kind
+    metadata = orjson.dumps(read.list_metadata(found))
+    head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
+        resource.list_kind.encode(),
+        kind.api_version.encode(),
+        metadata,
+    )
+    items = found.items
+    if not items:
+        return [head, b"]}"]
+    pieces = [head]
+    for start in range(0, len(items), CHUNK):
+        if start:
+            pieces.append(b",")
+        pieces.append(b",".join([item.value for item in items[start : start + CHUNK]]))
+    pieces.append(b"]}")
+    return pieces

@@ -1,0 +1,177 @@
+"""An object on its way in: is it what it says it is, and does it belong where it was sent?
+
+`receive` decodes, checks the kind, prunes and defaults, and collects warnings for unknown fields. The
+messages are those of kube-apiserver's decoders (apiserver: endpoints/handlers, apimachinery: runtime).
+"""
+
+from typing import TYPE_CHECKING
+
+from kubrick_api.errors import StatusError, bad_request
+from kubrick_api.names import GVK
+from kubrick_api.resource import Object, Resource
+from kubrick_api.schema import Type, strict_error, undecodable
+from kubrick_apiserver.body import Body, Unreadable
+from kubrick_apiserver.options import WriteOptions
+
+if TYPE_CHECKING:
+    from kubrick_apiserver.registry import Registry
+
+SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+SUMMARY = 30
+SYSTEM_FIELDS = (
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "uid",
+    "selfLink",
+)
+GO_PACKAGES = {"rbac.authorization.k8s.io": "rbac", "": "core", "internal.apiserver.k8s.io": "apiserverinternal"}
+
+
+def receive(
+    registry: "Registry", kind: GVK, schema: Type, body: Body, options: WriteOptions, warnings: list[str]
+) -> Object:
+    """A private, pruned and defaulted object of `kind`. Raises StatusError 400."""
+    try:
+        obj = body.read()
+    except Unreadable as error:
+        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {error}", body.data) from None
+    if type(obj) is not dict:
+        raise unrecognized(kind, _not_an_object(obj), body.data)
+    said, version = obj.get("kind"), obj.get("apiVersion")
+    if said != kind.kind or version != kind.api_version:
+        expect_kind(registry, kind, obj, body.data)
+    accept(kind, schema, obj, options, warnings)
+    metadata = obj.get("metadata")
+    if metadata is None:
+        obj["metadata"] = {}
+    else:
+        metadata.pop("managedFields", None)
+    return obj
+
+
+def accept(kind: GVK, schema: Type, obj: Object, options: WriteOptions, warnings: list[str]) -> None:
+    """Prune, check and default in place; unknown fields are warned of, refused or passed over."""
+    unknown = schema.accept(obj, kind)
+    if not unknown:
+        return
+    if options.field_validation == "Strict":
+        raise strict_error(kind, unknown)
+    if options.field_validation == "Warn":
+        warnings += unknown
+
+
+def unrecognized(kind: GVK, why: str, data: bytes) -> StatusError:
+    """400 for a body that isn't an object at all."""
+    return bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({_summary(data)})")
+
+
+def _summary(data: bytes) -> str:
+    if not data:
+        return "<empty>"
+    short = data[:SUMMARY]
+    text = short.decode("utf-8", "replace") if data[:1] == b"{" else short.hex()
+    return text + " ..." if len(data) > SUMMARY else text
+
+
+def _not_an_object(value: object) -> str:
+    if value is None:
+        return "couldn't get version/kind; json parse error: unexpected end of JSON input"
+    found = {str: "string", bool: "bool", list: "array"}.get(type(value), "number")
+    return (
+        f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type "
+        'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+    )
+
+
+def expect_kind(registry: "Registry", kind: GVK, obj: Object, data: bytes) -> None:
+    """Fill in kind and apiVersion where absent; refuse other ones."""
+    for name in ("kind", "apiVersion"):
+        if obj.get(name) is not None and not isinstance(obj[name], str):
+            found = {bool: "bool", list: "array", dict: "object"}.get(type(obj[name]), "number")
+            why = (
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go struct field "
+                f".{name} of type string"
+            )
+            raise unrecognized(kind, why, data)
+    said = obj.get("kind") or kind.kind
+    version = obj.get("apiVersion") or kind.api_version
+    found_kind = GVK.of({"kind": said, "apiVersion": version})
+    if found_kind == kind:
+        obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
+        return
+    head = f'{found_kind.kind} in version "{found_kind.version}" cannot be handled as a {kind.kind}: '
+    if registry.catalog.by_kind(found_kind) is None:
+        raise bad_request(f'{head}no kind "{said}" is registered for version "{version}" in scheme "{SCHEME}"')
+    if found_kind.group == kind.group and found_kind.kind == kind.kind:
+        raise bad_request(
+            f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})"
+        )
+    package = GO_PACKAGES.get(kind.group) or kind.group.partition(".")[0]
+    raise bad_request(f"{head}converting ({found_kind.version}.{said}) to ({package}.{kind.kind}): unknown conversion")
+
+
+def clear_system_fields(obj: Object) -> None:
+    """What only the server sets."""
+    metadata = obj["metadata"]
+    for name in SYSTEM_FIELDS:
+        metadata.pop(name, None)
+
+
+def settle_namespace(resource: Resource, namespace: str, obj: Object) -> None:
+    """The object is in the request's namespace, or says none. Raises 400."""
+    metadata = obj["metadata"]
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+        return
+    said = metadata.get("namespace")
+    if not said:
+        metadata["namespace"] = namespace
+    elif said != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def settle_name(resource: Resource, namespace: str, name: str, obj: Object) -> None:
+    """The object has the name in the URL. Raises 400."""
+    metadata = obj["metadata"]
+    said = metadata.get("name")
+    if not said:
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if said != name:
+        raise bad_request(f"the name of the object ({said}) does not match the name on the URL ({name})")
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+        return
+    space = metadata.get("namespace")
+    if space and space != namespace:
+        raise bad_request(
+            f"the namespace of the object ({space}) does not match the namespace on the request ({namespace})"
+        )
+    metadata["namespace"] = namespace
+
+
+def given_revision(obj: Object) -> int:
+    """The resourceVersion an object carries, 0 for none. Raises 422-worthy text as 400."""
+    text = obj["metadata"].get("resourceVersion")
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()):
+        raise StatusError(
+            400,
+            "BadRequest",
+            f'metadata.resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax',
+        )
+    return int(text)
+
+
+__all__ = [
+    "accept",
+    "clear_system_fields",
+    "expect_kind",
+    "given_revision",
+    "receive",
+    "settle_name",
+    "settle_namespace",
+    "undecodable",
+    "unrecognized",
+]

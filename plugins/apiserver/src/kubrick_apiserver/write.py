@@ -1,0 +1,429 @@
+"""create, update and patch: parse once, decide, encode once, commit with compare-and-swap.
+
+One attempt goes: the object as asked → defaults → mutating admission → the strategy's preparation →
+reservations → validation → validating admission → commit, together with the strategy's companion objects.
+An attempt that loses a race starts again from what is stored now, unless the client said which version
+it meant. managedFields are not tracked yet and dropped everywhere, so that no stale ones are kept.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from attrs import define
+
+from kubrick_api import codec
+from kubrick_api.errors import FieldError, StatusError, already_exists, conflict, invalid, invalid_value, not_found
+from kubrick_api.names import GVK
+from kubrick_api.resource import Object, Resource, Strategy
+from kubrick_api.storage import Call, WriteContext
+from kubrick_api.validation import object_meta, object_meta_update
+from kubrick_apiserver import incoming, patching, removal
+from kubrick_apiserver.admission import Attributes
+from kubrick_apiserver.answer import Answer
+from kubrick_apiserver.body import Body
+from kubrick_apiserver.options import WriteOptions, write_options
+from kubrick_kernel import Conflict, Delete, Item, Put
+
+if TYPE_CHECKING:
+    from kubrick_apiserver.registry import Registry
+
+ATTEMPTS = 100
+"""How often a write that named no version is tried again after losing a race."""
+PATCH_CONFLICTS = 5
+NAME_ATTEMPTS = 8
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+GENERATED_LIMIT = 58
+
+
+async def create(registry: "Registry", resource: Resource, call: Call, body: Body) -> Answer:
+    """POST. Raises StatusError."""
+    options = write_options(call.params, "CreateOptions")
+    schema = registry.catalog.type(resource)
+    for attempt in range(ATTEMPTS):
+        context = registry.context(call.user, dry_run=options.dry_run)
+        obj = incoming.receive(registry, resource.kind, schema, body, options, context.warnings)
+        incoming.clear_system_fields(obj)
+        incoming.settle_namespace(resource, call.namespace, obj)
+        metadata = obj["metadata"]
+        if incoming.given_revision(obj):
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        metadata.pop("resourceVersion", None)
+        generated = metadata.get("generateName") if not metadata.get("name") else None
+        try:
+            return await insert(registry, resource, call, obj, options, context, generated)
+        except Conflict as race:
+            key = resource.key(metadata.get("namespace", ""), metadata["name"])
+            if race.key == key:
+                error = already_exists(resource.gvr, metadata["name"])
+                if not generated:
+                    raise error from None
+                if attempt + 1 >= NAME_ATTEMPTS:
+                    error.message += ", the server was not able to generate a unique name for the object"
+                    raise error from None
+    raise conflict(resource.gvr, call.name)
+
+
+async def insert(
+    registry: "Registry",
+    resource: Resource,
+    call: Call,
+    obj: Object,
+    options: WriteOptions,
+    context: WriteContext,
+    generated: str | None = None,
+) -> Answer:
+    """Admit, validate and commit a new object. Raises StatusError, and Conflict when something is there."""
+    metadata = obj["metadata"]
+    metadata["uid"] = registry.kernel.uuid()
+    metadata["creationTimestamp"] = registry.now()
+    if generated:
+        metadata["name"] = generate_name(registry, generated)
+    strategy = resource.strategy
+    namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
+    strategy.default(obj)
+    attributes = admission_of(registry, resource, call, "CREATE", namespace or _own(resource, name), name, context)
+    attributes.object = obj
+    attributes.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", **_shown(options)}
+    try:
+        ran, record = await registry.chain.mutate(attributes)
+        if ran:
+            registry.catalog.type(resource).accept(obj, resource.kind)
+            strategy.default(obj)
+        strategy.prepare_for_create(obj, context)
+        await strategy.allocate(obj, None, context)
+        errors = object_meta(metadata, resource.namespaced, strategy.validate_name)
+        errors += strategy.validate(obj)
+        if errors:
+            raise invalid(resource.kind, name, errors)
+        context.warnings += strategy.warnings(obj, None)
+        await registry.chain.validate(attributes, record)
+        if options.dry_run:
+            if registry.topic(resource).get(resource.key(namespace, name)) is not None:
+                raise already_exists(resource.gvr, name)
+            undo(context)
+            return Answer(obj=obj, status=201, warnings=context.warnings)
+        item = await commit(registry, resource, resource.key(namespace, name), obj, 0, context)
+    except BaseException:
+        undo(context)
+        raise
+    return Answer(item, status=201, warnings=context.warnings)
+
+
+def _own(resource: Resource, name: str) -> str:
+    """A Namespace is admitted as being in itself."""
+    return name if resource.gvr.resource == "namespaces" and not resource.gvr.group else ""
+
+
+def _shown(options: WriteOptions) -> Object:
+    """Options as webhooks and plugins see them."""
+    shown: Object = {}
+    if options.dry_run:
+        shown["dryRun"] = ["All"]
+    if options.field_manager:
+        shown["fieldManager"] = options.field_manager
+    if options.field_validation:
+        shown["fieldValidation"] = options.field_validation
+    return shown
+
+
+def generate_name(registry: "Registry", stem: str) -> str:
+    """`stem` and five random characters of an alphabet that spells no words."""
+    choices = registry.kernel.random.choices(ALPHABET, k=5)
+    return stem[:GENERATED_LIMIT] + "".join(choices)
+
+
+def admission_of(
+    registry: "Registry",
+    resource: Resource,
+    call: Call,
+    operation: str,
+    namespace: str,
+    name: str,
+    context: WriteContext,
+) -> Attributes:
+    """The admission attributes of a write; the caller fills in objects and options."""
+    return Attributes(
+        operation=operation,
+        resource=resource.gvr,
+        kind=resource.kind,
+        namespace=namespace,
+        name=name,
+        subresource=context.subresource,
+        object=None,
+        old_object=None,
+        options={},
+        dry_run=context.dry_run,
+        user=call.user,
+        reader=registry.reader,
+        storage=registry,
+        warnings=context.warnings,
+    )
+
+
+def undo(context: WriteContext) -> None:
+    """The write does not happen: give back what was reserved."""
+    while context.on_failure:
+        context.on_failure.pop()()
+
+
+async def commit(
+    registry: "Registry", resource: Resource, key: bytes, obj: Object, expect: int, context: WriteContext
+) -> Item:
+    """Write `obj` and its companions in one transaction. Raises Conflict."""
+    stored = resource
+    if resource.stored_as is not None:
+        stored = registry.stored_resource(resource)
+        obj = resource.to_storage(obj)
+    value, stamp = codec.encode(obj, stored)
+    put = Put(key, value, expect, stamp, resource.strategy.event_ttl)
+    if not context.also:
+        committed = await registry.bus.commit((put,))
+    else:
+        committed = await registry.bus.commit((put, *companions(registry, context)))
+    item = committed.items[0]
+    assert item is not None
+    return item
+
+
+def companions(registry: "Registry", context: WriteContext) -> list[Put | Delete]:
+    """The operations of `context.also`."""
+    operations: list[Put | Delete] = []
+    for also in context.also:
+        resource = registry.resource(also.resource)
+        key = resource.key(also.namespace, also.name)
+        if also.obj is None:
+            operations.append(Delete(key))
+            continue
+        metadata = {"uid": registry.kernel.uuid(), "creationTimestamp": registry.now(), **also.obj.get("metadata", {})}
+        metadata["name"] = also.name
+        if resource.namespaced:
+            metadata["namespace"] = also.namespace
+        value, stamp = codec.encode({**also.obj, "metadata": metadata}, registry.stored_resource(resource))
+        operations.append(Put(key, value, 0, stamp))
+    return operations
+
+
+# Update and patch
+
+
+@define(eq=False)
+class Change:
+    """One write to an object that may exist: what `replace` needs to know.
+
+    `produce` makes the new object from the stored one (None: there is none), on every attempt anew; the
+    result is private. None from it means: leave as is.
+    """
+
+    resource: Resource
+    call: Call
+    options: WriteOptions
+    produce: Callable[[Object | None, WriteContext], Awaitable[Object | None]]
+    strategy: Strategy
+    subresource: str = ""
+    admit: bool = True
+    may_create: bool = False
+    attempts: int = ATTEMPTS
+    kind: str = "UpdateOptions"
+
+
+async def update(
+    registry: "Registry", resource: Resource, call: Call, body: Body, strategy: Strategy | None = None
+) -> Answer:
+    """PUT, of the object or of a subresource that is a view of it."""
+    options = write_options(call.params, "UpdateOptions")
+    schema = registry.catalog.type(resource)
+
+    async def produce(old: Object | None, context: WriteContext) -> Object:
+        obj = incoming.receive(registry, resource.kind, schema, body, options, context.warnings)
+        incoming.settle_name(resource, call.namespace, call.name, obj)
+        return obj
+
+    chosen = strategy or resource.strategy
+    may_create = chosen.allow_create_on_update and not call.subresource
+    return await replace(
+        registry, Change(resource, call, options, produce, chosen, call.subresource, may_create=may_create)
+    )
+
+
+async def patch(
+    registry: "Registry", resource: Resource, call: Call, body: Body, strategy: Strategy | None = None
+) -> Answer:
+    """PATCH with a JSON, merge or strategic patch."""
+    options = write_options(call.params, "PatchOptions")
+    apply = patching.reader(registry, resource, call, body, options)
+
+    async def produce(old: Object | None, context: WriteContext) -> Object:
+        if old is None:
+            raise not_found(resource.gvr, call.name)
+        obj = apply(old, context.warnings)
+        incoming.settle_name(resource, call.namespace, call.name, obj)
+        return obj
+
+    change = Change(resource, call, options, produce, strategy or resource.strategy, call.subresource)
+    change.kind = "PatchOptions"
+    return await replace(registry, change)
+
+
+async def modify(
+    registry: "Registry",
+    resource: Resource,
+    call: Call,
+    change: Callable[[Object], Object | None],
+    subresource: str,
+    admit: bool,
+) -> Answer:
+    """`Storage.modify`: a change made by the server's own code."""
+    options = write_options(call.params, "UpdateOptions")
+
+    async def produce(old: Object | None, context: WriteContext) -> Object | None:
+        if old is None:
+            raise not_found(resource.gvr, call.name)
+        return change(codec.copy(old))
+
+    return await replace(
+        registry, Change(resource, call, options, produce, resource.strategy, subresource, admit=admit)
+    )
+
+
+async def replace(registry: "Registry", change: Change) -> Answer:
+    """Try until the commit goes through. Raises StatusError."""
+    resource, call = change.resource, change.call
+    key = resource.key(call.namespace, call.name)
+    item = registry.topic(resource).get(key)
+    for _ in range(change.attempts):
+        context = registry.context(call.user, change.subresource, change.options.dry_run)
+        try:
+            return await _attempt(registry, change, key, item, context)
+        except Conflict as race:
+            item = race.current if race.key == key else registry.topic(resource).get(key)
+        finally:
+            undo(context)
+    raise conflict(resource.gvr, call.name)
+
+
+async def _attempt(
+    registry: "Registry", change: Change, key: bytes, item: Item | None, context: WriteContext
+) -> Answer:
+    resource, call = change.resource, change.call
+    if item is None and change.kind == "UpdateOptions" and not change.may_create:
+        await _refuse_absent(registry, change, context)
+    old = None if item is None else registry.decode(resource, item)
+    obj = await change.produce(old, context)
+    if obj is None:
+        return Answer(item, warnings=context.warnings)
+    if old is None or item is None:
+        return await _create_by_update(registry, change, obj, context)
+    _check_versions(change, obj, old, item)
+    strategy = change.strategy
+    strategy.default(obj)
+    record = None
+    attributes = None
+    if change.admit:
+        attributes = admission_of(
+            registry, resource, call, "UPDATE", call.namespace or _own(resource, call.name), call.name, context
+        )
+        attributes.object, attributes.old_object = obj, old
+        attributes.options = {"kind": change.kind, "apiVersion": "meta.k8s.io/v1", **_shown(change.options)}
+        ran, record = await registry.chain.mutate(attributes)
+        if ran:
+            registry.catalog.type(resource).accept(obj, resource.kind)
+            strategy.default(obj)
+    keep_system_fields(obj, old)
+    strategy.prepare_for_update(obj, old, context)
+    await strategy.allocate(obj, old, context)
+    errors = _validate(change, obj, old)
+    if errors:
+        raise invalid(resource.kind, call.name, errors)
+    context.warnings += strategy.warnings(obj, old)
+    if attributes is not None:
+        await registry.chain.validate(attributes, record)
+    if removal.is_finished(resource, obj, old):
+        return await removal.finish(registry, resource, call, item, obj, context)
+    if obj == old:
+        return Answer(item, warnings=context.warnings)
+    if context.dry_run:
+        return Answer(obj=obj, warnings=context.warnings)
+    written = await commit(registry, resource, key, obj, item.revision, context)
+    context.on_failure.clear()
+    return Answer(written, warnings=context.warnings)
+
+
+async def _refuse_absent(registry: "Registry", change: Change, context: WriteContext) -> None:
+    """404 for an update of what isn't there; 409 when the update says which one it meant."""
+    resource, call = change.resource, change.call
+    obj = await change.produce(None, context)
+    uid = (obj or {}).get("metadata", {}).get("uid")
+    if uid:
+        raise conflict(resource.gvr, call.name, wrong_uid(resource, call, uid, ""))
+    raise not_found(resource.gvr, call.name)
+
+
+async def _create_by_update(registry: "Registry", change: Change, obj: Object, context: WriteContext) -> Answer:
+    """A PUT that creates, where the strategy lets it."""
+    resource, call = change.resource, change.call
+    if not change.may_create:
+        raise not_found(resource.gvr, call.name)
+    uid = obj["metadata"].get("uid")
+    if uid:
+        raise conflict(resource.gvr, call.name, wrong_uid(resource, call, uid, ""))
+    incoming.clear_system_fields(obj)
+    if incoming.given_revision(obj):
+        raise conflict(resource.gvr, call.name)
+    obj["metadata"].pop("resourceVersion", None)
+    answer = await insert(registry, resource, call, obj, change.options, context)
+    context.on_failure.clear()
+    return answer
+
+
+def wrong_uid(resource: Resource, call: Call, asked: str, found: str) -> str:
+    """What the storage layer says of a UID that isn't the object's."""
+    key = "/registry/" + resource.key(call.namespace, call.name).decode()
+    return (
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {asked}, UID in object meta: {found}"
+    )
+
+
+def _check_versions(change: Change, obj: Object, old: Object, item: Item) -> None:
+    """Optimistic concurrency: the object meant must be the object stored."""
+    resource, call = change.resource, change.call
+    metadata = obj["metadata"]
+    uid = metadata.get("uid")
+    if uid and uid != old["metadata"].get("uid"):
+        raise conflict(resource.gvr, call.name, wrong_uid(resource, call, uid, old["metadata"].get("uid", "")))
+    given = incoming.given_revision(obj)
+    if not given:
+        if not change.strategy.allow_unconditional_update and change.kind == "UpdateOptions":
+            kind = GVK(resource.gvr.group, resource.gvr.version, resource.gvr.resource)
+            error = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+            raise invalid(kind, call.name, [error])
+    elif given != item.revision:
+        raise conflict(resource.gvr, call.name)
+    metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
+
+
+def keep_system_fields(obj: Object, old: Object) -> None:
+    """What an update can't change: identity, birth, and a deletion under way."""
+    metadata, before = obj["metadata"], old["metadata"]
+    metadata.pop("selfLink", None)
+    metadata.pop("managedFields", None)
+    for name in ("uid", "creationTimestamp", "generation"):
+        if name in before:
+            metadata[name] = before[name]
+        else:
+            metadata.pop(name, None)
+    if "deletionTimestamp" in before:
+        metadata["deletionTimestamp"] = before["deletionTimestamp"]
+        if "deletionGracePeriodSeconds" in before:
+            metadata.setdefault("deletionGracePeriodSeconds", before["deletionGracePeriodSeconds"])
+    else:
+        metadata.pop("deletionTimestamp", None)
+        metadata.pop("deletionGracePeriodSeconds", None)
+
+
+def _validate(change: Change, obj: Object, old: Object) -> list[FieldError]:
+    strategy = change.strategy
+    errors: list[FieldError] = object_meta_update(obj["metadata"], old["metadata"])
+    if change.subresource == "status":
+        return errors + strategy.validate_status_update(obj, old)
+    return errors + strategy.validate(obj) + strategy.validate_update(obj, old)
