@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from kubrick_testing import RealCluster
 
 sys.path.insert(0, str(Path(__file__).parent))
-from kubectls import each_kubectl  # noqa: E402 -- a sibling, not a distribution
+from kubectls import each_kubectl
 
 pytestmark = pytest.mark.kubrick(arguments=("--profile", "hollow", "--nodes", "3"))
 
@@ -59,7 +60,7 @@ async def test_a_deployment_from_creation_to_deletion(real_cluster: RealCluster,
 
     wide = await run("get", "pods", "-o", "wide")
     assert wide.splitlines()[0].split() == (
-        "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES".split()
+        ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE", "NOMINATED", "NODE", "READINESS", "GATES"]
     )
     assert wide.count("1/1") == wide.count("Running") == 5
     pod = wide.splitlines()[1].split()[0]

@@ -5,6 +5,7 @@ import os
 import threading
 
 import trio
+
 from kubrick_api_core import CONFIG_MAPS
 from kubrick_testing import build, run_cluster
 from kubrick_testing.process import RealCluster

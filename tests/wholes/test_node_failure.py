@@ -3,11 +3,12 @@
 import time
 
 import pytest
+from trio.testing import MockClock
+
 from kubrick_api_apps import DEPLOYMENTS
 from kubrick_api_core import NODES, PODS
 from kubrick_testing import build, run_cluster
 from kubrick_testing.cluster import Cluster
-from trio.testing import MockClock
 
 SETTINGS = {"runtime-hollow": {"nodes": 3}}
 

@@ -1,0 +1,86 @@
+"""The clients people use from Python, unchanged: create, watch, patch and delete."""
+
+import contextlib
+import warnings
+from functools import partial
+
+import trio
+
+from kubrick_testing import RealCluster
+
+
+def with_the_kubernetes_package(kubeconfig: str) -> list[str]:
+    """The official client, in a thread. Returns what its watch saw."""
+    from kubernetes import client, config, watch
+
+    api_client = config.new_client_from_config(kubeconfig)
+    try:
+        core, apps = client.CoreV1Api(api_client), client.AppsV1Api(api_client)
+        labels = {"app": "web"}
+        template = client.V1PodTemplateSpec(
+            metadata=client.V1ObjectMeta(labels=labels),
+            spec=client.V1PodSpec(containers=[client.V1Container(name="web", image="nginx")]),
+        )
+        spec = client.V1DeploymentSpec(replicas=2, selector={"matchLabels": labels}, template=template)
+        metadata = client.V1ObjectMeta(name="web")
+        made = apps.create_namespaced_deployment("default", client.V1Deployment(metadata=metadata, spec=spec))
+        seen = []
+        watcher = watch.Watch()
+        for event in watcher.stream(
+            apps.list_namespaced_deployment,
+            "default",
+            resource_version=made.metadata.resource_version,
+            timeout_seconds=30,
+        ):
+            seen.append(f"{event['type']} {event['object'].status.ready_replicas}")
+            if event["object"].status.ready_replicas == 2:
+                watcher.stop()
+        patched = apps.patch_namespaced_deployment("web", "default", {"metadata": {"labels": {"tier": "front"}}})
+        assert patched.metadata.labels == {"tier": "front"}
+        assert len(core.list_namespaced_pod("default", label_selector="app=web").items) == 2
+        apps.delete_namespaced_deployment("web", "default")
+        try:
+            apps.read_namespaced_deployment("web", "default")
+        except client.ApiException as error:
+            assert (error.status, error.reason) == (404, "Not Found")
+        else:
+            raise AssertionError("the deployment is still there")
+        return seen
+    finally:
+        api_client.rest_client.pool_manager.clear()
+        api_client.close()
+
+
+async def with_kr8s(kubeconfig: str) -> list[str]:
+    """kr8s, whose async API runs on trio as it is. Returns what its watch saw."""
+    import kr8s.asyncio
+    from kr8s.asyncio.objects import Pod
+
+    api = await kr8s.asyncio.api(kubeconfig=kubeconfig)
+    spec = {"containers": [{"name": "web", "image": "nginx"}]}
+    pod = await Pod({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "solo"}, "spec": spec}, api=api)
+    await pod.create()
+    seen = []
+    async with contextlib.aclosing(api.watch("pods", namespace="default")) as changes:
+        async for kind, changed in changes:
+            seen.append(f"{kind} {changed.status.phase}")
+            if changed.status.phase == "Running":
+                break
+    await pod.patch({"metadata": {"labels": {"tier": "front"}}})
+    await pod.refresh()
+    assert pod.labels["tier"] == "front"
+    await pod.delete(grace_period=0)
+    assert not await pod.exists()
+    return seen
+
+
+async def test_the_kubernetes_package_creates_watches_patches_and_deletes(real_cluster: RealCluster):
+    seen = await trio.to_thread.run_sync(partial(with_the_kubernetes_package, str(real_cluster.kubeconfig)))
+    assert seen[-1] == "MODIFIED 2"
+
+
+async def test_kr8s_creates_watches_patches_and_deletes(real_cluster: RealCluster):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the client's own deprecations are not ours to judge
+        seen = await with_kr8s(str(real_cluster.kubeconfig))
+    assert seen[-1].endswith("Running")
