@@ -62,14 +62,20 @@ class _Stderr:
 def _structlog(name: str) -> Any:
     import structlog
 
+    line = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
+
+    def render(logger: Any, method: str, event: Any) -> str:
+        """One line, and a traceback below it, where a person can read it."""
+        traceback = event.pop("exception", None)
+        text = line(logger, method, event)
+        return f"{text}\n{traceback}" if traceback else text
+
     return structlog.wrap_logger(
         _Stderr(),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "logger", "event"], drop_missing=True, bool_as_flag=False
-            ),
+            render,
         ],
     ).bind(logger=name)

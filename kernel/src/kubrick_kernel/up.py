@@ -130,8 +130,8 @@ class _WhenReady:
     def started(self, _value: None = None) -> None:
         self._progress.cancel()
         # What start-up made stays for good: the collector need not look at it again.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         for name, value in self._kernel.announcements.items():
             click.echo(f"{name}: {value}")
         click.echo(f"ready in {process_age():.2f} s")
