@@ -1,1 +1,18 @@
-"""The garbage-collector controller."""
+"""The garbage collector: deletes what has lost its owners, and carries out cascading deletion."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kubrick_kernel import hookimpl
+
+if TYPE_CHECKING:
+    from kubrick_controller import Controller
+    from kubrick_kernel import Kernel
+
+
+@hookimpl
+def kubrick_register_controllers(kernel: "Kernel") -> "Sequence[Controller]":
+    from kubrick_api.catalog import Catalog
+    from kubrick_controller_garbage_collector.controller import GarbageCollector
+
+    return [GarbageCollector(kernel.find(Catalog))]
