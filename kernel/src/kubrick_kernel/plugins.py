@@ -64,7 +64,8 @@ def build_plugin_manager(composition: Composition, extra: Mapping[str, object] |
     store = composition.store or (profile.store if profile else "memory")
     manager = PluginManager(composition, profile, store)
     wanted = _wanted(composition, profiles, profile)
-    for name in [*wanted, *extra]:
+    # pluggy asks the last one registered first; in reverse, plugins are asked in the profile's order.
+    for name in reversed([*wanted, *extra]):
         if name.startswith(STORE_PREFIX) and name != STORE_PREFIX + store:
             continue
         if name not in extra and name not in present:
@@ -114,13 +115,13 @@ class PluginManager(pluggy.PluginManager):
             self._explain(error, self.get_name(error.plugin) or "?")
 
     def names(self) -> list[str]:
-        """The plugins that take part, in the order they were registered."""
-        return [name for name, _ in self.list_name_plugin()]
+        """The plugins that take part, in the order they are asked."""
+        return [name for name, _ in reversed(self.list_name_plugin())]
 
     def implementers(self, hook: str) -> list[tuple[str, Any]]:
-        """The plugins that answer `hook`, as (plugin name, function), in order of registration."""
+        """The plugins that answer `hook`, as (plugin name, function), in the order they are asked."""
         caller = getattr(self.hook, hook, None)
-        return [(impl.plugin_name, impl.function) for impl in caller.get_hookimpls()] if caller else []
+        return [(impl.plugin_name, impl.function) for impl in reversed(caller.get_hookimpls())] if caller else []
 
     def hooks_of(self, name: str) -> list[str]:
         """The hooks that plugin `name` answers."""

@@ -5,14 +5,14 @@ and `Storage`, `kubrick_apiserver.access.AccessControl`, and `kubrick_client.Roo
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubrick_kernel.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     import pluggy
 
-    from kubrick_kernel import Option
+    from kubrick_kernel import Component, Kernel, Option
 
 
 @hookimpl
@@ -37,3 +37,38 @@ def kubrick_register_options() -> "Sequence[Option]":
         Option("--listen", "apiserver", "listen", "HOST:PORT the API server listens on."),
         Option("--advertise-address", "apiserver", "advertise_address", "The address others reach the API server by."),
     )
+
+
+@hookimpl(trylast=True)
+def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
+    """Builds the server and offers its parts; the catalog is there already."""
+    from kubrick_api.catalog import Catalog
+    from kubrick_api.storage import Reader, Storage
+    from kubrick_apiserver.access import AccessControl
+    from kubrick_apiserver.authentication import Authentication
+    from kubrick_apiserver.chain import AdmissionChain
+    from kubrick_apiserver.connector import InProcessConnector
+    from kubrick_apiserver.handler import ResourceHandler
+    from kubrick_apiserver.registry import Registry
+    from kubrick_apiserver.server import APIServer
+    from kubrick_client import Connector
+
+    catalog = kernel.find(Catalog)
+    control = AccessControl.collect(kernel)
+    authentication = Authentication.collect(kernel)
+    registry = Registry(kernel, catalog, kernel.bus, AdmissionChain.collect(kernel))
+    kernel.offer(AccessControl, control)
+    kernel.offer(Authentication, authentication)
+    kernel.offer(Reader, registry)  # type: ignore[type-abstract]  # a contract, found by its type
+    kernel.offer(Storage, registry)  # type: ignore[type-abstract]
+    kernel.offer(Connector, InProcessConnector(registry, control))  # type: ignore[type-abstract]
+    server = APIServer(kernel, catalog, control, authentication, ResourceHandler(kernel, catalog, registry))
+    kernel.offer(APIServer, server)
+    return (server,)
+
+
+@hookimpl
+def kubrick_register_collectors(kernel: "Kernel") -> Sequence[Any]:
+    from kubrick_apiserver.server import APIServer
+
+    return (kernel.find(APIServer).metrics,)
