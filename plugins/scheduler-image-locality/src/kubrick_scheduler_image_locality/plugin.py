@@ -30,9 +30,9 @@ class ImageLocality:
     def __init__(self) -> None:
         self._nodes: NodeTable | None = None
         self._of: tuple[int, int] = (0, 0)
-        self._answers: dict[tuple[str, ...], IntArray] = {}
+        self._answers: dict[tuple[str, ...], IntArray | int] = {}
 
-    def score(self, pod: PodInfo, nodes: NodeTable) -> IntArray:
+    def score(self, pod: PodInfo, nodes: NodeTable) -> IntArray | int:
         now = (nodes.image_version, nodes.size)
         if nodes is not self._nodes or now != self._of or len(self._answers) > KEPT:
             self._nodes, self._of = nodes, now
@@ -43,7 +43,9 @@ class ImageLocality:
         return answer
 
 
-def _score(images: tuple[str, ...], nodes: NodeTable) -> IntArray:
+def _score(images: tuple[str, ...], nodes: NodeTable) -> IntArray | int:
+    if not any(nodes.image_sizes(normalized(image)) for image in images):
+        return 0
     sums = np.zeros(nodes.size, np.int64)
     for image in images:
         sizes = nodes.image_sizes(normalized(image))

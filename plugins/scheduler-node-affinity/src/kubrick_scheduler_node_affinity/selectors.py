@@ -60,21 +60,21 @@ class Requirement:
         column = nodes.label(self.key)
         numbers = nodes.label_numbers(self.key)
         dictionary = column.dictionary
+        mask: BoolArray
         match self.operator:
             case "Exists":
-                return numbers != 0
+                mask = numbers != 0
             case "DoesNotExist":
-                return numbers == 0
+                mask = numbers == 0
             case "In" if len(self.values) == 1:
-                return numbers == dictionary.number(self.values[0])
+                mask = numbers == dictionary.number(self.values[0])
             case "In" | "NotIn":
                 found = np.zeros(len(dictionary), np.bool_)
                 found[[n for v in self.values if (n := dictionary.number(v)) > 0]] = True
-                answers = found if self.operator == "In" else ~found
+                mask = (found if self.operator == "In" else ~found)[numbers]
             case _:
                 values = (number != 0 and self.holds(value) for number, value in enumerate(dictionary.values))
-                answers = np.fromiter(values, np.bool_, len(dictionary))
-        mask: BoolArray = answers[numbers]
+                mask = np.fromiter(values, np.bool_, len(dictionary))[numbers]
         return mask
 
     def _mask_of_names(self, nodes: NodeTable) -> BoolArray:

@@ -18,25 +18,44 @@ from kubrick_scheduler.requests import is_scalar
 from kubrick_scheduler_node_resources_balanced_allocation.settings import Settings
 
 IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 Columns = Sequence[tuple[IntArray, IntArray]]
 """(requested, allocatable) per resource; 0 allocatable: the node hasn't got it, and it doesn't count"""
 
 
 def balance(columns: Columns) -> IntArray:
     """100 for perfect balance, down to 50."""
-    has = np.array([allocatable != 0 for _, allocatable in columns])
-    fractions = np.array([np.minimum(used / np.maximum(allocatable, 1), 1.0) for used, allocatable in columns])
-    fractions[~has] = 0.0
-    many = has.sum(axis=0)
-    # For two resources this is their standard deviation, and exactly what kube-scheduler computes for them.
-    highest = fractions.max(axis=0, initial=0.0, where=has)
-    spread = (highest - fractions.min(axis=0, initial=1.0, where=has)) / 2
-    deviation = np.where(many == 2, np.abs(spread), 0.0)
-    if len(columns) > 2:
-        mean = fractions.sum(axis=0) / np.maximum(many, 1)
-        variance = (np.where(has, fractions - mean, 0.0) ** 2).sum(axis=0) / np.maximum(many, 1)
-        deviation = np.where(many > 2, np.sqrt(variance), deviation)
+    deviation = _of_two(*columns) if len(columns) == 2 else _deviation(columns)
     return ((1 - deviation) * MAX_NODE_SCORE).astype(np.int64)
+
+
+def _fraction(column: tuple[IntArray, IntArray]) -> FloatArray:
+    used, allocatable = column
+    fraction: FloatArray = np.minimum(used / np.maximum(allocatable, 1), 1.0)
+    return fraction
+
+
+def _of_two(one: tuple[IntArray, IntArray], other: tuple[IntArray, IntArray]) -> FloatArray:
+    """Half the difference: what kube-scheduler computes for two resources, to the last bit."""
+    both = (one[1] != 0) & (other[1] != 0)
+    deviation: FloatArray = np.abs(_fraction(one) - _fraction(other)) / 2 * both
+    return deviation
+
+
+def _deviation(columns: Columns) -> FloatArray:
+    """For any number of resources, of which a node may lack some."""
+    has = np.array([allocatable != 0 for _, allocatable in columns])
+    fractions = np.array([_fraction(column) for column in columns])
+    many = has.sum(axis=0)
+    highest, lowest = (
+        fractions.max(axis=0, initial=0.0, where=has),
+        fractions.min(axis=0, initial=1.0, where=has),
+    )
+    mean = np.where(has, fractions, 0.0).sum(axis=0) / np.maximum(many, 1)
+    variance = (np.where(has, fractions - mean, 0.0) ** 2).sum(axis=0) / np.maximum(many, 1)
+    of_two = np.where(many == 2, (highest - lowest) / 2, 0.0)
+    deviation: FloatArray = np.where(many > 2, np.sqrt(variance), of_two)
+    return deviation
 
 
 def rate(before: Columns, after: Columns) -> IntArray:

@@ -1,5 +1,6 @@
 """``[plugins.scheduler-node-resources-fit]``: Kubernetes' NodeResourcesFitArgs."""
 
+from itertools import pairwise
 from typing import Literal
 
 from attrs import frozen
@@ -44,7 +45,7 @@ class Settings:
         if not self.shape:
             return "shape: RequestedToCapacityRatio needs at least one point"
         steps = [point.utilization for point in self.shape]
-        if any(not 0 <= step <= 100 for step in steps) or any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+        if any(not 0 <= step <= 100 for step in steps) or any(a >= b for a, b in pairwise(steps)):
             return "shape: utilizations must ascend from 0 to 100"
         if any(not 0 <= point.score <= 10 for point in self.shape):
             return "shape: scores must be 0 to 10"

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kubrick_scheduler import SKIP, Action, ClusterEvent, EventWithHint, NodeTable, PodInfo, Refusal, Skip
+from kubrick_scheduler import (
+    MAX_NODE_SCORE,
+    SKIP,
+    Action,
+    ClusterEvent,
+    EventWithHint,
+    NodeTable,
+    PodInfo,
+    Refusal,
+    Skip,
+)
 from kubrick_scheduler.pod import Taint, Toleration, tolerated
 from kubrick_scheduler.scoring import normalize
 
@@ -82,9 +92,9 @@ class TaintToleration:
         change = f"tolerate {taint.key}={taint.value}:{taint.effect}" if taint else ""
         return (Refusal(REASON, rows, unresolvable=True, detail=detail, change=change),)
 
-    def score(self, pod: PodInfo, nodes: NodeTable) -> NDArray[np.int64]:
+    def score(self, pod: PodInfo, nodes: NodeTable) -> NDArray[np.int64] | int:
         if not nodes.any_tainted:
-            return np.zeros(nodes.size, np.int64)
+            return MAX_NODE_SCORE
         return self._dislikes.by_number(nodes, pod.tolerations)[nodes.taint_numbers]
 
     def normalize(

@@ -41,6 +41,7 @@ from kubrick_scheduler.contract import (
     Wait,
 )
 from kubrick_scheduler.decision import Decision, Decisions, PluginScore, Refused, RefusedNode
+from kubrick_scheduler.metrics import Metrics
 from kubrick_scheduler.pod import PodInfo
 from kubrick_scheduler.settings import SchedulerProfile, Settings
 
@@ -113,8 +114,16 @@ def kubrick_register_components(kernel: "Kernel") -> Sequence[Component]:
     from kubrick_scheduler.component import SchedulerComponent
 
     decisions = Decisions(kernel.settings("scheduler").remembered_decisions)
+    metrics = Metrics()
     kernel.offer(Decisions, decisions)
-    return (SchedulerComponent(kernel, decisions),)
+    kernel.offer(Metrics, metrics)
+    return (SchedulerComponent(kernel, decisions, metrics),)
+
+
+@hookimpl(optionalhook=True)
+def kubrick_register_collectors(kernel: "Kernel") -> Sequence[object]:
+    """The API server of this process, if there is one, shows the scheduler's metrics with its own."""
+    return (kernel.find(Metrics),)
 
 
 @hookimpl

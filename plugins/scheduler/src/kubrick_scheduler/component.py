@@ -8,6 +8,7 @@ import trio
 from attrs import define, field
 
 from kubrick_scheduler.decision import Decisions
+from kubrick_scheduler.metrics import Metrics
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
@@ -21,6 +22,7 @@ class SchedulerComponent:
 
     kernel: "Kernel"
     decisions: Decisions
+    metrics: Metrics
     name: str = field(default="scheduler", init=False)
     requires: tuple[str, ...] = field(default=("apiserver?",), init=False)
 
@@ -38,7 +40,9 @@ class SchedulerComponent:
         ]
         client = connect(self.kernel, IDENTITY)
         try:
-            scheduler = Scheduler(self.kernel, client, self.kernel.settings("scheduler"), plugins, self.decisions)
+            scheduler = Scheduler(
+                self.kernel, client, self.kernel.settings("scheduler"), plugins, self.decisions, self.metrics
+            )
             await scheduler.run(task_status)
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):

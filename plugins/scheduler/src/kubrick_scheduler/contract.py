@@ -218,8 +218,9 @@ class Score(Protocol):
     weight: int
     """How much this plugin's 0..100 counts; the composer may set another."""
 
-    def score(self, pod: PodInfo, nodes: NodeTable) -> IntArray:
-        """How good each row is: 0..100, or anything from which `normalize` makes that."""
+    def score(self, pod: PodInfo, nodes: NodeTable) -> IntArray | int:
+        """How good each row is: 0..100, or anything from which `normalize` makes that. A plain int 0..100
+        when every row gets the same (it isn't normalized): that costs next to nothing."""
         ...
 
 

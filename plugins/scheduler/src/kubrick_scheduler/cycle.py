@@ -20,7 +20,6 @@ from kubrick_scheduler.contract import (
     Filter,
     PostFilterResult,
     Refusal,
-    Score,
 )
 from kubrick_scheduler.decision import DETAILED_NODES, NO_NODES, Decision, PluginScore, Refused, fit_message, refused
 from kubrick_scheduler.events import NODE_ADD, WILDCARD
@@ -215,22 +214,32 @@ def _choose(
     generator: random.Random,
 ) -> None:
     skipped = {p.name for p in framework.pre_score if p.pre_score(pod, nodes, feasible) is SKIP}
-    total = np.zeros(nodes.size, np.int64)
-    parts: list[tuple[Score, int, NDArray[np.int64]]] = []
+    total: NDArray[np.int64] | None = None
+    parts: list[tuple[str, int, NDArray[np.int64] | int]] = []
     for plugin, weight, normalize in framework.score:
         if plugin.name in skipped:
             continue
-        scores = plugin.score(pod, nodes)
+        answer: NDArray[np.int64] | int = plugin.score(pod, nodes)
+        parts.append((plugin.name, weight, answer))
+        if isinstance(answer, int):
+            continue
+        scores = answer
         if normalize is not None:
             scores = normalize(pod, nodes, scores, feasible)
-        total += scores if weight == 1 else scores * weight
-        parts.append((plugin, weight, scores))
-    candidates = total[feasible]
-    best = feasible[candidates == candidates.max()]
+            parts[-1] = (plugin.name, weight, scores)
+        weighted: NDArray[np.int64] = scores if weight == 1 else scores * weight
+        total = weighted if total is None else total + weighted
+    best = feasible
+    if total is not None:
+        candidates = total if len(feasible) == nodes.size else total[feasible]
+        best = feasible[candidates == candidates.max()]
     row = int(best[generator.randrange(len(best))] if len(best) > 1 else best[0])
     decision.node = nodes.name(row)
     decision.ties = len(best)
-    decision.scores = tuple(PluginScore(_name(p), int(scores[row]), weight) for p, weight, scores in parts)
+    decision.scores = tuple(
+        PluginScore(name, scores if isinstance(scores, int) else int(scores[row]), weight)
+        for name, weight, scores in parts
+    )
     for score in decision.scores:
         if not 0 <= score.score <= MAX_NODE_SCORE:
             raise BadPlugin(

@@ -17,8 +17,6 @@ SCHEDULED = "scheduled"
 UNSCHEDULABLE = "unschedulable"
 ERROR = "error"
 
-QUEUE_NAMES = ("active", "backoff", "unschedulable", "gated")
-
 
 @define(eq=False)
 class Histogram:
@@ -46,10 +44,11 @@ class Histogram:
 
 
 class Metrics:
-    """A prometheus_client collector. `pending` is asked at scrape time."""
+    """A prometheus_client collector. `pending` is asked at scrape time for the number of pods per queue; the
+    running scheduler sets it."""
 
-    def __init__(self, pending: Callable[[], Mapping[str, int]]) -> None:
-        self.pending = pending
+    def __init__(self) -> None:
+        self.pending: Callable[[], Mapping[str, int]] = dict
         self._attempts: dict[tuple[str, str], int] = {}
         self._durations: dict[tuple[str, str], Histogram] = {}
         self._incoming: dict[tuple[str, str], int] = {}

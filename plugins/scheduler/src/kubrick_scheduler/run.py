@@ -66,7 +66,13 @@ class Scheduler:
     """One run of the scheduler, from informers to bindings. Implements `contract.Handle` for plugins."""
 
     def __init__(
-        self, kernel: "Kernel", client: Client, settings: Settings, plugins: Sequence[Any], decisions: Decisions
+        self,
+        kernel: "Kernel",
+        client: Client,
+        settings: Settings,
+        plugins: Sequence[Any],
+        decisions: Decisions,
+        metrics: Metrics,
     ) -> None:
         self.client = client
         self.clock = kernel.clock
@@ -77,7 +83,7 @@ class Scheduler:
         self.frameworks = frameworks(settings, plugins)
         self.recorders = {name: EventRecorder(client, name) for name in self.frameworks}
         self.recorder = next(iter(self.recorders.values()))
-        self.metrics = Metrics(lambda: self.queue.pending())
+        self.metrics = metrics
         self.queue = SchedulingQueue(
             {name: Profile(f.sort_key, f.gate, f.events()) for name, f in self.frameworks.items()},
             trio.current_time,
@@ -86,6 +92,7 @@ class Scheduler:
             settings.pod_initial_backoff_seconds,
             settings.pod_max_backoff_seconds,
         )
+        metrics.pending = self.queue.pending
         self.identity = f"kube-scheduler_{kernel.uuid()}"
         self._informers: dict[GVR, Informer] = {}
         self._permitting: dict[str, Permitting] = {}
