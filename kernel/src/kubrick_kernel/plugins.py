@@ -65,7 +65,7 @@ def build_plugin_manager(composition: Composition, extra: Mapping[str, object] |
     manager = PluginManager(composition, profile, store)
     wanted = _wanted(composition, profiles, profile)
     # pluggy asks the last one registered first; in reverse, plugins are asked in the profile's order.
-    for name in reversed([*wanted, *extra]):
+    for name in reversed(dict.fromkeys([*wanted, *extra])):
         if name.startswith(STORE_PREFIX) and name != STORE_PREFIX + store:
             continue
         if name not in extra and name not in present:
