@@ -1,0 +1,1 @@
+"""``kubrick new KIND NAME``: a new plugin package that builds, passes its own tests and works."""
