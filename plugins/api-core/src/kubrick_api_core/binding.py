@@ -26,7 +26,8 @@ async def bind(call: Call, storage: Storage, context: WriteContext) -> Object:
     name = call.name or metadata.get("name") or ""
     _check(target, name)
     pod_call = evolve(call, verb="update", resource=PODS, name=name, subresource="binding", body=None)
-    await storage.modify(pod_call, _assign(name, metadata, target["name"], context.now), subresource="binding")
+    change = _assign(name, metadata, target["name"], context.now)
+    await storage.modify(pod_call, change, subresource="binding", admit=False)
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 

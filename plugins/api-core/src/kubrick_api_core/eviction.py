@@ -107,7 +107,7 @@ async def _spend(call: Call, storage: Storage, budget: Object, now: datetime, *,
         change({**budget, "status": {**(budget.get("status") or {})}})
         return
     update = evolve(call, verb="update", resource=BUDGETS, name=name, subresource="status", body=None, params={})
-    await storage.modify(update, change, subresource="status")
+    await storage.modify(update, change, subresource="status", admit=False)
 
 
 def spending(pod: str, now: datetime) -> Callable[[Object], Object]:
@@ -153,4 +153,4 @@ async def _mark(call: Call, storage: Storage, now: datetime) -> None:
         return pod
 
     update = evolve(call, verb="update", resource=PODS, subresource="status", body=None, params={})
-    await storage.modify(update, change, subresource="status")
+    await storage.modify(update, change, subresource="status", admit=False)

@@ -143,6 +143,12 @@ class ResizeView(PodView):
 class BindingView(PodStrategy):
     """Binding writes the node's name into the spec, which an ordinary update may not."""
 
+    def default(self, obj: Object) -> None:
+        """Nothing: the stored pod has its defaults."""
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return []
+
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
         obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
 

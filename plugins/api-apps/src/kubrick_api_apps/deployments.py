@@ -1,0 +1,118 @@
+"""Deployments: defaults, validation and rows (pkg/apis/apps)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from kubrick_api.cells import age, containers_and_images, format_label_selector
+from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
+from kubrick_api.resource import Object, Strategy
+from kubrick_api_apps.workloads import (
+    at_most_whole,
+    default_template,
+    immutable_selector,
+    int_or_percent,
+    is_zero,
+    not_above,
+    validate_counts,
+    validate_selector_and_template,
+    validate_status_counts,
+)
+
+
+class DeploymentStrategy(Strategy):
+    has_status = True
+    tracks_generation = True
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        if spec.get("replicas") is None:
+            spec["replicas"] = 1
+        strategy = spec.setdefault("strategy", {})
+        if not strategy.get("type"):
+            strategy["type"] = "RollingUpdate"
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy.get("rollingUpdate")
+            strategy["rollingUpdate"] = rolling = {} if rolling is None else rolling
+            for name in ("maxUnavailable", "maxSurge"):
+                if rolling.get(name) is None:
+                    rolling[name] = "25%"
+        if spec.get("revisionHistoryLimit") is None:
+            spec["revisionHistoryLimit"] = 10
+        if spec.get("progressDeadlineSeconds") is None:
+            spec["progressDeadlineSeconds"] = 600
+        default_template(spec)
+        obj.setdefault("status", {})
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return list(_validate(obj.get("spec") or {}))
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return list(immutable_selector(obj, old))
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return list(_status(obj.get("status") or {}, old.get("status") or {}))
+
+    def row(self, obj: Object, now: datetime) -> list[Any]:
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        return [
+            obj["metadata"]["name"],
+            f"{status.get('readyReplicas') or 0}/{spec.get('replicas') or 0}",
+            str(status.get("updatedReplicas") or 0),
+            str(status.get("availableReplicas") or 0),
+            age(obj, now),
+            *containers_and_images((spec.get("template") or {}).get("spec")),
+            format_label_selector(spec.get("selector")),
+        ]
+
+
+def _validate(spec: Object) -> Iterator[FieldError]:
+    yield from validate_counts(spec, "replicas")
+    yield from validate_selector_and_template(spec, "deployment")
+    yield from _strategy(spec.get("strategy") or {}, "spec.strategy")
+    yield from validate_counts(spec, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
+    deadline = spec.get("progressDeadlineSeconds")
+    if deadline is not None and deadline <= (spec.get("minReadySeconds") or 0):
+        yield invalid_value("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+
+
+def _strategy(strategy: Object, path: str) -> Iterator[FieldError]:
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if kind == "Recreate":
+        if rolling is not None:
+            yield forbidden_value(f"{path}.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")
+    elif kind == "RollingUpdate":
+        if rolling is None:
+            yield required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")
+            return
+        unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+        yield from int_or_percent(unavailable, f"{path}.rollingUpdate.maxUnavailable")
+        yield from int_or_percent(surge, f"{path}.rollingUpdate.maxSurge")
+        if is_zero(unavailable) and is_zero(surge):
+            yield invalid_value(
+                f"{path}.rollingUpdate.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"
+            )
+        yield from at_most_whole(unavailable, f"{path}.rollingUpdate.maxUnavailable")
+    else:
+        yield not_supported(path, strategy, ("Recreate", "RollingUpdate"))
+
+
+def _status(status: Object, old: Object) -> Iterator[FieldError]:
+    counts = ("updatedReplicas", "readyReplicas", "availableReplicas")
+    yield from validate_status_counts(
+        status,
+        "observedGeneration",
+        "replicas",
+        *counts,
+        "unavailableReplicas",
+        "terminatingReplicas",
+        "collisionCount",
+    )
+    yield from not_above(status, "replicas", *counts)
+    if (status.get("availableReplicas") or 0) > (status.get("readyReplicas") or 0):
+        yield invalid_value(
+            "status.availableReplicas", status["availableReplicas"], "cannot be greater than readyReplicas"
+        )
+    collisions = status.get("collisionCount") or 0
+    if collisions < (old.get("collisionCount") or 0):
+        yield invalid_value("status.collisionCount", collisions, "cannot be decremented")
