@@ -77,3 +77,13 @@ class Step:
     reason: str
     patch: list[dict[str, Any]]
     seconds: float
+
+
+def refusal(attributes: Attributes, why: str) -> StatusError:
+    """403 as admission plugins word it. An object that is to get a generated name has none yet and goes
+    by its generateName."""
+    name = attributes.name
+    if not name:
+        metadata = (attributes.object or {}).get("metadata") or {}
+        name = metadata.get("name") or metadata.get("generateName") or "Unknown"
+    return forbidden(attributes.resource, name, why)

@@ -1,11 +1,10 @@
 """The way in for components of this process: calls with dicts, under the caller's own name.
 
 Authorization and admission are the same as over HTTPS; what is left out is the encoding. Results are the
-cache's own objects, shared by everybody. `on_shared` is told of each one, so that a test can find out
-who changes them.
+cache's own objects, shared by everybody.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from attrs import evolve
@@ -18,8 +17,6 @@ from kubrick_apiserver.access import AccessControl, access_of_call, trusted
 from kubrick_apiserver.registry import Registry
 from kubrick_client import WatchEvent, WatchStream
 
-Listener = Callable[[Object], None]
-
 
 class InProcessConnector:
     """`kubrick_client.Connector` of a server in this process."""
@@ -27,8 +24,6 @@ class InProcessConnector:
     def __init__(self, registry: Registry, access_control: AccessControl) -> None:
         self.registry = registry
         self.access_control = access_control
-        self.on_shared: Listener | None = None
-        """Called with every object that is handed out shared (get, list items, watch events)."""
 
     def transport(self, user: UserInfo) -> "InProcessTransport":
         return InProcessTransport(self, trusted(user))
@@ -46,12 +41,7 @@ class InProcessTransport:
         """`Transport.call`."""
         user = self.user
         self._connector.access_control.check(access_of_call(call, user))
-        obj = await self._registry.handle(evolve(call, user=user))
-        listener = self._connector.on_shared
-        if listener is not None:
-            for each in obj["items"] if call.verb == "list" else [obj]:
-                listener(each)
-        return obj
+        return await self._registry.handle(evolve(call, user=user))
 
     def watch(self, call: Call) -> AbstractAsyncContextManager[WatchStream]:
         """`Transport.watch`."""
@@ -66,30 +56,24 @@ class InProcessTransport:
             raise method_not_allowed()
         asked = watching.plan(registry, resource, call)
         async with watching.opened(registry, resource, asked) as feed:
-            yield _Changes(registry, resource, feed, self._connector)
+            yield _Changes(registry, resource, feed)
 
 
 class _Changes:
     """A feed as `kubrick_client.WatchStream`."""
 
-    def __init__(
-        self, registry: Registry, resource: Resource, feed: watching.Feed, connector: InProcessConnector
-    ) -> None:
+    def __init__(self, registry: Registry, resource: Resource, feed: watching.Feed) -> None:
         self._registry = registry
         self._resource = resource
         self._feed = feed
-        self._connector = connector
 
     async def receive(self) -> list[WatchEvent]:
         events = []
-        listener = self._connector.on_shared
         for change in await self._feed.next():
             if isinstance(change, watching.Bookmark):
                 events.append(WatchEvent(watching.BOOKMARK, watching.bookmark_object(self._resource, change)))
                 continue
             kind, event = change
             obj = watching.object_of(self._registry, self._resource, kind, event)
-            if listener is not None:
-                listener(obj)
             events.append(WatchEvent(kind, obj))
         return events

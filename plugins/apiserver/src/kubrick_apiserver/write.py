@@ -22,7 +22,7 @@ from kubrick_apiserver.admission import Attributes
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import Body
 from kubrick_apiserver.options import WriteOptions, write_options
-from kubrick_kernel import Conflict, Delete, Item, Put
+from kubrick_kernel import Conflict, Delete, Item, Put, rfc3339
 
 if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
@@ -52,8 +52,7 @@ async def create(registry: "Registry", resource: Resource, call: Call, body: Bod
         try:
             return await insert(registry, resource, call, obj, options, context, generated)
         except Conflict as race:
-            key = resource.key(metadata.get("namespace", ""), metadata["name"])
-            if race.key == key:
+            if race.key == resource.key(metadata.get("namespace", ""), metadata["name"]):
                 error = already_exists(resource.gvr, metadata["name"])
                 if not generated:
                     raise error from None
@@ -74,10 +73,6 @@ async def insert(
 ) -> Answer:
     """Admit, validate and commit a new object. Raises StatusError, and Conflict when something is there."""
     metadata = obj["metadata"]
-    metadata["uid"] = registry.kernel.uuid()
-    metadata["creationTimestamp"] = registry.now()
-    if generated:
-        metadata["name"] = generate_name(registry, generated)
     strategy = resource.strategy
     namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
     strategy.default(obj)
@@ -88,6 +83,12 @@ async def insert(
         ran, record = await registry.chain.mutate(attributes)
         if ran:
             registry.catalog.type(resource).accept(obj, resource.kind)
+            metadata = obj["metadata"]
+        metadata["uid"] = registry.kernel.uuid()
+        metadata["creationTimestamp"] = rfc3339(context.now)
+        if generated and not metadata.get("name"):
+            name = attributes.name = metadata["name"] = generate_name(registry, generated)
+        if ran or generated:
             strategy.default(obj)
         strategy.prepare_for_create(obj, context)
         await strategy.allocate(obj, None, context)
@@ -280,9 +281,9 @@ async def modify(
             raise not_found(resource.gvr, call.name)
         return change(codec.copy(old))
 
-    return await replace(
-        registry, Change(resource, call, options, produce, resource.strategy, subresource, admit=admit)
-    )
+    view = resource.subresources.get(subresource)
+    strategy = (view.strategy if view is not None else None) or resource.strategy
+    return await replace(registry, Change(resource, call, options, produce, strategy, subresource, admit=admit))
 
 
 async def replace(registry: "Registry", change: Change) -> Answer:
