@@ -1,21 +1,26 @@
 """OpenAPI: /openapi/v2, the index /openapi/v3, and one document per group-version.
 
-Documents are made from the catalog on first use and kept as bytes. The v3 index names each with a hash
-of its content, and a document asked for by its hash may be cached for good; with an outdated hash the
-client is sent to the current one.
+`kubrick_api.openapi` makes the documents on first use; this answers requests for them. The v3 index names
+each with a hash of its content, and a document asked for by its hash may be cached for good; with an
+outdated hash the client is sent to the current one. Version 2 also comes as protobuf, the only form that
+kubectl asks for.
 """
 
-from hashlib import sha512
-
-import orjson
+from typing import TYPE_CHECKING
 
 from kubrick_api.catalog import Catalog
 from kubrick_api.errors import not_acceptable
 from kubrick_apiserver.negotiation import JSON
+from kubrick_apiserver.version import GIT_VERSION
 from kubrick_apiserver.web import Request, Response
+
+if TYPE_CHECKING:
+    from kubrick_api.openapi import Document, OpenAPI
 
 ROOT = "/openapi/v3/"
 FOREVER = ("Cache-Control", "public, immutable")
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V2_PROTOBUF_OLD = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
 class Specification:
@@ -23,71 +28,53 @@ class Specification:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._made: dict[str, tuple[bytes, str]] = {}
+        self._made: OpenAPI | None = None
 
     def answer(self, request: Request) -> Response | None:
         """The document at a path, None when there is none. Raises 406."""
-        if not _takes_json(request.headers.get("accept", "")):
-            raise not_acceptable((JSON,))
+        accepted = _media_types(request.headers.get("accept", ""))
         path = request.path.rstrip("/")
         if path == "/openapi/v2":
-            return _tagged(request, *self._v2())
+            for media in accepted:
+                if media in (V2_PROTOBUF, V2_PROTOBUF_OLD):
+                    return _tagged(request, self._documents.v2_protobuf(), media)
+                if media == JSON:
+                    return _tagged(request, self._documents.v2(), JSON)
+            raise not_acceptable((JSON, V2_PROTOBUF))
+        if JSON not in accepted:
+            raise not_acceptable((JSON,))
         if path == "/openapi/v3":
-            body = orjson.dumps({"paths": self._index()})
-            return _tagged(request, body, _hash(body))
+            return _tagged(request, self._documents.index(), JSON)
         name = path.removeprefix(ROOT)
-        if name not in self._names():
+        document = self._documents.v3(name)
+        if document is None:
             return None
-        body, digest = self._v3(name)
         asked = request.query.get("hash")
-        if asked and asked != digest:
-            return Response(301, "text/plain", b"", [("Location", f"{ROOT}{name}?hash={digest}")])
-        response = _tagged(request, body, digest)
+        if asked and asked != document.hash:
+            return Response(301, "text/plain", b"", [("Location", f"{ROOT}{name}?hash={document.hash}")])
+        response = _tagged(request, document, JSON)
         if asked:
             response.headers.append(FOREVER)
         return response
 
-    def _names(self) -> dict[str, tuple[str, str]]:
-        """Group and version by the path of their document."""
-        return {
-            f"apis/{each.group}/{each.version}" if each.group else f"api/{each.version}": (each.group, each.version)
-            for each in self._catalog.groups()
-        }
+    @property
+    def _documents(self) -> "OpenAPI":
+        if self._made is None:
+            from kubrick_api.openapi import OpenAPI
 
-    def _index(self) -> dict[str, dict[str, str]]:
-        return {name: {"serverRelativeURL": f"{ROOT}{name}?hash={self._v3(name)[1]}"} for name in self._names()}
-
-    def _v2(self) -> tuple[bytes, str]:
-        from kubrick_api import openapi
-
-        if "v2" not in self._made:
-            body = orjson.dumps(openapi.v2(self._catalog))
-            self._made["v2"] = body, _hash(body)
-        return self._made["v2"]
-
-    def _v3(self, name: str) -> tuple[bytes, str]:
-        from kubrick_api import openapi
-
-        if name not in self._made:
-            group, version = self._names()[name]
-            body = orjson.dumps(openapi.v3(self._catalog, group, version))
-            self._made[name] = body, _hash(body)
-        return self._made[name]
+            self._made = OpenAPI(self._catalog, GIT_VERSION)
+        return self._made
 
 
-def _hash(body: bytes) -> str:
-    return sha512(body).hexdigest().upper()
+def _media_types(accept: str) -> list[str]:
+    """The media types a client takes, in its order; wildcards mean JSON."""
+    clauses = [clause.partition(";")[0].strip() for clause in accept.split(",")]
+    return [JSON if clause in ("", "*/*", "application/*") else clause for clause in clauses]
 
 
-def _takes_json(accept: str) -> bool:
-    if not accept:
-        return True
-    return any(clause.partition(";")[0].strip() in (JSON, "*/*", "application/*") for clause in accept.split(","))
-
-
-def _tagged(request: Request, body: bytes, digest: str) -> Response:
-    tag = f'"{digest}"'
+def _tagged(request: Request, document: "Document", media: str) -> Response:
+    tag = f'"{document.hash}"'
     headers = [("ETag", tag), ("Vary", "Accept")]
     if request.headers.get("if-none-match") == tag:
-        return Response(304, JSON, b"", headers)
-    return Response(200, JSON, body, headers)
+        return Response(304, media, b"", headers)
+    return Response(200, media, document.body, headers)
