@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import define, field
 
+from kubrick_api.errors import StatusError, forbidden
 from kubrick_api.names import GVK, GVR
 from kubrick_api.storage import Reader, Storage, UserInfo
 
