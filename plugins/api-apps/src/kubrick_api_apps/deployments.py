@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import age, containers_and_images, format_label_selector
+from kubrick_api.equality import same
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
 from kubrick_api_apps.workloads import (
     at_most_whole,
     default_template,
@@ -43,6 +45,19 @@ class DeploymentStrategy(Strategy):
             spec["progressDeadlineSeconds"] = 600
         default_template(spec)
         obj.setdefault("status", {})
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        """As upstream, a status update may change annotations (the controller keeps the revision there),
+        and a change of annotations counts as a new generation."""
+        annotations = obj["metadata"].get("annotations")
+        super().prepare_for_update(obj, old, context)
+        if context.subresource == "status":
+            if annotations:
+                obj["metadata"]["annotations"] = annotations
+            else:
+                obj["metadata"].pop("annotations", None)
+        elif not same(annotations, old["metadata"].get("annotations")):
+            obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
 
     def validate(self, obj: Object) -> list[FieldError]:
         return list(_validate(obj.get("spec") or {}))
