@@ -8,7 +8,7 @@ Import what you need from its module; importing the package itself loads next to
 - groups: load_groups, Parts, Conversion (a brick's groups from its resources.json and schemas.json)
 - catalog: Catalog (all groups, resources and types; `kernel.find(Catalog)`)
 - schema: Schemas, Type.accept(obj) → warnings: prunes, checks, normalises and defaults in one pass;
-  strict_error, undecodable; Type.missing, Type.duplicates · jsontext: load, duplicate_fields
+  strict_error, undecodable; Type.missing, Type.duplicates · duplication: duplicate_fields
 - codec: encode, decode, restamp, revision_of, stamp_offset, copy
 - selectors: LabelSelector.parse, FieldSelector.parse, from_label_selector
 - quantity: Quantity, canonical, milli, value

@@ -4,13 +4,16 @@
 messages are those of kube-apiserver's decoders (apiserver: endpoints/handlers, apimachinery: runtime).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kubrick_api.duplication import duplicate_fields
 from kubrick_api.errors import StatusError, bad_request
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
 from kubrick_api.schema import Type, strict_error, undecodable
-from kubrick_apiserver.body import Body, Unreadable
+from kubrick_apiserver.body import Body, Unreadable, WebBody
+from kubrick_apiserver.negotiation import JSON
 from kubrick_apiserver.options import WriteOptions
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ def receive(
     said, version = obj.get("kind"), obj.get("apiVersion")
     if said != kind.kind or version != kind.api_version:
         expect_kind(registry, kind, obj, body.data)
-    accept(kind, schema, obj, options, warnings)
+    repeated = _repeated(body, obj) if options.field_validation in ("Strict", "Warn") else []
+    accept(kind, schema, obj, options, warnings, repeated)
     metadata = obj.get("metadata")
     if metadata is None:
         obj["metadata"] = {}
@@ -50,9 +54,16 @@ def receive(
     return obj
 
 
-def accept(kind: GVK, schema: Type, obj: Object, options: WriteOptions, warnings: list[str]) -> None:
-    """Prune, check and default in place; unknown fields are warned of, refused or passed over."""
-    unknown = schema.accept(obj, kind)
+def _repeated(body: Body, obj: Object) -> list[str]:
+    """Keys that JSON from a client gives twice."""
+    return duplicate_fields(body.data, obj) if isinstance(body, WebBody) and body.media == JSON else []
+
+
+def accept(
+    kind: GVK, schema: Type, obj: Object, options: WriteOptions, warnings: list[str], repeated: Sequence[str] = ()
+) -> None:
+    """Prune, check and default in place; unknown and `repeated` fields are warned of, refused or passed over."""
+    unknown = [*repeated, *schema.accept(obj, kind)]
     if not unknown:
         return
     if options.field_validation == "Strict":
