@@ -2,12 +2,29 @@
 
 from typing import TYPE_CHECKING
 
-from kubrick_api.groups import load_groups
+from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
+from kubrick_api_admissionregistration.registrations import (
+    PolicyBindingStrategy,
+    PolicyStrategy,
+    WebhookConfigurationStrategy,
+)
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups("kubrick_api_admissionregistration")
+    return load_groups(
+        "kubrick_api_admissionregistration",
+        Parts(
+            strategies={
+                "mutatingadmissionpolicies": PolicyStrategy("mutations"),
+                "mutatingadmissionpolicybindings": PolicyBindingStrategy(),
+                "mutatingwebhookconfigurations": WebhookConfigurationStrategy(mutating=True),
+                "validatingadmissionpolicies": PolicyStrategy("validations"),
+                "validatingadmissionpolicybindings": PolicyBindingStrategy(),
+                "validatingwebhookconfigurations": WebhookConfigurationStrategy(mutating=False),
+            }
+        ),
+    )

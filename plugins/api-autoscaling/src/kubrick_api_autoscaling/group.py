@@ -1,13 +1,43 @@
-"""What this brick serves."""
+"""What this brick serves: two versions of one resource, stored as v2."""
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from kubrick_api.groups import load_groups
-from kubrick_api.resource import APIGroup
+from kubrick_api.errors import FieldError
+from kubrick_api.groups import Conversion, Parts, load_groups
+from kubrick_api.resource import APIGroup, Object
+from kubrick_api_autoscaling.autoscalers import CPU_TARGET, AutoscalerStrategy
+from kubrick_api_autoscaling.conversion import METRICS, to_v1, to_v2
+from kubrick_api_autoscaling.names import HORIZONTAL_POD_AUTOSCALERS
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
+class AutoscalerV1Strategy(AutoscalerStrategy):
+    """The same rules, seen through v1."""
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        if spec.get("minReplicas") is None:
+            spec["minReplicas"] = 1
+        carried = METRICS in (obj["metadata"].get("annotations") or {})
+        if spec.get("targetCPUUtilizationPercentage") is None and not carried:
+            spec["targetCPUUtilizationPercentage"] = CPU_TARGET
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return super().validate(to_v2(obj))
+
+    def row(self, obj: Object, now: datetime) -> list[Any]:
+        return super().row(to_v2(obj), now)
+
+
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups("kubrick_api_autoscaling")
+    parts = Parts(
+        strategies={
+            "v1/horizontalpodautoscalers": AutoscalerV1Strategy(),
+            "v2/horizontalpodautoscalers": AutoscalerStrategy(),
+        },
+        conversions={"v1/horizontalpodautoscalers": Conversion(HORIZONTAL_POD_AUTOSCALERS, to_v2, to_v1)},
+    )
+    return load_groups("kubrick_api_autoscaling", parts)

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from attrs import define, field
-from kubrick_api.quantity import Quantity
 
 from kubrick_api import types as meta
+from kubrick_api.quantity import Quantity
 from kubrick_api.typed import Typed
 
 

@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from kubrick_api.groups import load_groups
+from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
+from kubrick_api_batch.cronjobs import CronJobStrategy
+from kubrick_api_batch.jobs import JobStrategy
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups("kubrick_api_batch")
+    return load_groups("kubrick_api_batch", Parts(strategies={"cronjobs": CronJobStrategy(), "jobs": JobStrategy()}))

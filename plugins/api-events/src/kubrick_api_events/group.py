@@ -1,13 +1,50 @@
-"""What this brick serves."""
+"""What this brick serves: core events under their newer name."""
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from kubrick_api.groups import load_groups
-from kubrick_api.resource import APIGroup
+from kubrick_api.errors import FieldError, required
+from kubrick_api.groups import Conversion, Parts, load_groups
+from kubrick_api.resource import APIGroup, Object
+from kubrick_api.storage import WriteContext
+from kubrick_api_core.events import EventStrategy
+from kubrick_api_core.names import EVENTS as CORE_EVENTS
+from kubrick_api_events.conversion import from_core, to_core
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
+class NewEventStrategy(EventStrategy):
+    """The same rules, seen through events.k8s.io: here eventTime is not optional."""
+
+    def default(self, obj: Object) -> None:
+        if obj.get("regarding") is None:
+            obj["regarding"] = {}
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        """Nothing to add."""
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        missing = [] if obj.get("eventTime") or obj.get("deprecatedFirstTimestamp") else [required("eventTime")]
+        return missing + super().validate(to_core(obj))
+
+    def selectable_fields(self, obj: Object) -> dict[str, str]:
+        fields = super().selectable_fields(to_core(obj))
+        renamed = {"involvedObject": "regarding", "reportingComponent": "reportingController"}
+        again = {}
+        for name, value in fields.items():
+            head, dot, rest = name.partition(".")
+            again[f"{renamed.get(head, head)}{dot}{rest}"] = value
+        return again
+
+    def row(self, obj: Object, now: datetime) -> list[Any]:
+        return super().row(to_core(obj), now)
+
+
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups("kubrick_api_events")
+    parts = Parts(
+        strategies={"events": NewEventStrategy()},
+        conversions={"events": Conversion(CORE_EVENTS, to_core, from_core)},
+    )
+    return load_groups("kubrick_api_events", parts)

@@ -2,12 +2,30 @@
 
 from typing import TYPE_CHECKING
 
-from kubrick_api.groups import load_groups
+from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
+from kubrick_api_networking.networks import (
+    IngressClassStrategy,
+    IngressStrategy,
+    IPAddressStrategy,
+    NetworkPolicyStrategy,
+    ServiceCIDRStrategy,
+)
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups("kubrick_api_networking")
+    return load_groups(
+        "kubrick_api_networking",
+        Parts(
+            strategies={
+                "ingressclasses": IngressClassStrategy(),
+                "ingresses": IngressStrategy(),
+                "ipaddresses": IPAddressStrategy(),
+                "networkpolicies": NetworkPolicyStrategy(),
+                "servicecidrs": ServiceCIDRStrategy(),
+            }
+        ),
+    )

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from kubrick_api.groups import load_groups
+from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
+from kubrick_api_node.runtimeclasses import RuntimeClassStrategy
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups("kubrick_api_node")
+    return load_groups("kubrick_api_node", Parts(strategies={"runtimeclasses": RuntimeClassStrategy()}))

@@ -2,12 +2,28 @@
 
 from typing import TYPE_CHECKING
 
-from kubrick_api.groups import load_groups
+from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
+from kubrick_api_resource.claims import (
+    DeviceClassStrategy,
+    ResourceClaimStrategy,
+    ResourceClaimTemplateStrategy,
+    ResourceSliceStrategy,
+)
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups("kubrick_api_resource")
+    return load_groups(
+        "kubrick_api_resource",
+        Parts(
+            strategies={
+                "deviceclasses": DeviceClassStrategy(),
+                "resourceclaims": ResourceClaimStrategy(),
+                "resourceclaimtemplates": ResourceClaimTemplateStrategy(),
+                "resourceslices": ResourceSliceStrategy(),
+            }
+        ),
+    )

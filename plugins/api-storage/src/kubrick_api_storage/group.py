@@ -2,12 +2,32 @@
 
 from typing import TYPE_CHECKING
 
-from kubrick_api.groups import load_groups
+from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
+from kubrick_api_storage.classes import (
+    CSIDriverStrategy,
+    CSINodeStrategy,
+    CSIStorageCapacityStrategy,
+    StorageClassStrategy,
+    VolumeAttachmentStrategy,
+    VolumeAttributesClassStrategy,
+)
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups("kubrick_api_storage")
+    return load_groups(
+        "kubrick_api_storage",
+        Parts(
+            strategies={
+                "csidrivers": CSIDriverStrategy(),
+                "csinodes": CSINodeStrategy(),
+                "csistoragecapacities": CSIStorageCapacityStrategy(),
+                "storageclasses": StorageClassStrategy(),
+                "volumeattachments": VolumeAttachmentStrategy(),
+                "volumeattributesclasses": VolumeAttributesClassStrategy(),
+            }
+        ),
+    )

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import ClassVar
 
 from attrs import define, field
-from kubrick_api.quantity import Quantity
 
 from kubrick_api import types as meta
+from kubrick_api.quantity import Quantity
 from kubrick_api.typed import Typed
 from kubrick_api_core import types as core
 
