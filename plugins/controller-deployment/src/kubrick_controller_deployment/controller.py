@@ -17,6 +17,7 @@ from kubrick_controller.ownership import (
     orphans_of,
     release,
 )
+from kubrick_controller.writes import OwnWrites
 from kubrick_controller_deployment import conditions as status_of
 from kubrick_controller_deployment.draft import Draft, same_template
 from kubrick_controller_deployment.plan import Moment, Plan, make_plan
@@ -35,6 +36,8 @@ class DeploymentController:
     workers = 5
 
     def setup(self, context: Context) -> None:
+        self.own_deployments = OwnWrites()
+        self.own_sets = OwnWrites()
         self.context = context
         self.client = context.client
         self.deployments: Informer = context.informer(DEPLOYMENTS)
@@ -42,8 +45,8 @@ class DeploymentController:
         self.pods: Informer = context.informer(PODS)
         self.sets.add_index(CONTROLLER_INDEX, by_controller)
         self.pods.add_index(CONTROLLER_INDEX, by_controller)
-        self.deployments.add_handler(self._touched, lambda _, new: self._touched(new), self._touched)
-        self.sets.add_handler(self._set_touched, self._set_updated, self._set_touched)
+        self.deployments.add_handler(self._touched, lambda _, new: self._touched(new), self.own_deployments.forget)
+        self.sets.add_handler(self._set_touched, self._set_updated, self._set_deleted)
         self.pods.add_handler(deleted=self._pod_deleted)
 
     # Which keys a change concerns.
@@ -75,6 +78,10 @@ class DeploymentController:
             self._set_touched(old)
         self._set_touched(new)
 
+    def _set_deleted(self, replica_set: Object) -> None:
+        self.own_sets.forget(replica_set)
+        self._set_touched(replica_set)
+
     def _pod_deleted(self, pod: Object) -> None:
         """The Recreate strategy waits for the last old pod to go."""
         reference = controller_reference(pod)
@@ -92,6 +99,7 @@ class DeploymentController:
         deployment = self.deployments.get(namespace, name)
         if deployment is None:
             return
+        deployment = self.own_deployments.newest(deployment)
         selector = deployment["spec"]["selector"]
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             self.context.recorder.event(deployment, "Warning", "SelectingAll", SELECTING_ALL)
@@ -103,18 +111,26 @@ class DeploymentController:
         if plan.create is not None and not await self._create(deployment, plan.create, moment):
             return
         for draft in plan.update:
-            await self.client.update(REPLICA_SETS, draft.body())
-            self._report(deployment, draft)
+            await self._update(deployment, draft)
         for replica_set in plan.delete:
             await self._delete(replica_set)
         await self._write_status(deployment, plan)
         if plan.again is not None:
             self.context.queue.add_after(key, plan.again)
 
+    async def _update(self, deployment: Object, draft: Draft) -> None:
+        try:
+            self.own_sets.note(await self.client.update(REPLICA_SETS, draft.body()))
+        except StatusError:
+            self.own_sets.forget(draft.obj)
+            raise
+        self._report(deployment, draft)
+
     async def _claim(self, deployment: Object) -> list[Object]:
         """The ReplicaSets it controls, after adopting and releasing what has to be."""
         metadata = deployment["metadata"]
-        owned = self.sets.by_index(CONTROLLER_INDEX, metadata["uid"])
+        owned = [self.own_sets.newest(each) for each in self.sets.by_index(CONTROLLER_INDEX, metadata["uid"])]
+        owned += self.own_sets.unseen(metadata["uid"], owned)
         orphans = self.sets.by_index(CONTROLLER_INDEX, orphans_of(metadata["namespace"]))
         decided = claim(deployment, owned, orphans, from_label_selector(deployment["spec"]["selector"]).matches)
         for replica_set in decided.release:
@@ -153,7 +169,7 @@ class DeploymentController:
     async def _create(self, deployment: Object, draft: Draft, now: Moment) -> bool:
         """Create the new ReplicaSet. False when it turned out to be there already: its event will tell."""
         try:
-            await self.client.create(REPLICA_SETS, draft.body())
+            self.own_sets.note(await self.client.create(REPLICA_SETS, draft.body()))
         except StatusError as error:
             if error.reason == "AlreadyExists":
                 await self._resolve_collision(deployment, draft)
@@ -207,6 +223,7 @@ class DeploymentController:
         except StatusError as error:
             if error.code != 404:
                 raise
+        self.own_sets.forget(replica_set)
 
     async def _write_status(self, deployment: Object, plan: Plan) -> None:
         """One write for status and annotations: the status subresource takes annotations too."""
@@ -216,7 +233,7 @@ class DeploymentController:
         elif same_status(deployment.get("status", {}), plan.status):
             return
         body = {**deployment, "metadata": metadata, "status": plan.status}
-        await self.client.update(DEPLOYMENTS, body, subresource="status")
+        self.own_deployments.note(await self.client.update(DEPLOYMENTS, body, subresource="status"))
 
 
 def key_of(obj: Object) -> str:

@@ -26,6 +26,7 @@ from kubrick_controller.ownership import (
     release,
 )
 from kubrick_controller.pod import is_active
+from kubrick_controller.writes import OwnWrites
 from kubrick_controller_replicaset.expectations import Expectations
 from kubrick_controller_replicaset.plan import (
     FAILED_CREATE,
@@ -63,6 +64,7 @@ class ReplicaSetController:
 
     def __init__(self) -> None:
         self.expectations = Expectations()
+        self.own_writes = OwnWrites()
         self._looked: dict[str, float] = {}
         """When each key was last reconciled."""
 
@@ -89,6 +91,7 @@ class ReplicaSetController:
 
     def _set_deleted(self, replica_set: Object) -> None:
         key = key_of(replica_set)
+        self.own_writes.forget(replica_set)
         self.expectations.forget(key)
         self._looked.pop(key, None)
         self.context.queue.add(key)
@@ -159,6 +162,7 @@ class ReplicaSetController:
         if replica_set is None:
             self.expectations.forget(key)
             return
+        replica_set = self.own_writes.newest(replica_set)
         self._looked[key] = trio.current_time()
         trusted = self.expectations.satisfied(key, trio.current_time())
         pods = await self._claim(replica_set)
@@ -293,7 +297,8 @@ class ReplicaSetController:
         if wait is not None:
             self.context.queue.add_after(key, wait)
         if not _same(replica_set.get("status", {}), status):
-            await self.client.update(REPLICA_SETS, {**replica_set, "status": status}, subresource="status")
+            body = {**replica_set, "status": status}
+            self.own_writes.note(await self.client.update(REPLICA_SETS, body, subresource="status"))
 
 
 def key_of(obj: Object) -> str:
