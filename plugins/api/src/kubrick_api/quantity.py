@@ -140,13 +140,16 @@ def _canonical(nano: int, style: str) -> str:
     if nano == 0:
         return "0"
     if style == "binary":
-        # Below 1024, and for fractions, Kubernetes falls back on decimal suffixes.
-        if nano % NANO == 0 and abs(nano) >= 1024 * NANO:
-            number, power = nano // NANO, 0
+        number, power = nano, 0
+        if nano % NANO == 0:
+            number //= NANO
             while power < 6 and number % 1024 == 0:
                 number //= 1024
                 power += 1
-            return f"{number}{BINARY_SUFFIXES[power] if power else ''}"
+        if power:
+            return f"{number}{BINARY_SUFFIXES[power]}"
+        # What no binary suffix can say: below 1024, fractions, and odd amounts. Kubernetes prints the last
+        # without a suffix, but stores and reads it as a decimal; this is what a reader gets there.
         style = "decimal"
     number, exponent = nano, -9
     largest = 18 if style == "decimal" else 1000

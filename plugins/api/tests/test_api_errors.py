@@ -1,0 +1,55 @@
+"""Refusals read exactly as Kubernetes' do."""
+
+from kubrick_api import errors as e
+from kubrick_api.names import GVK, GVR
+
+PODS = GVR("", "v1", "pods")
+DEPLOYMENTS = GVR("apps", "v1", "deployments")
+
+
+def test_not_found_names_the_group_resource() -> None:
+    assert e.not_found(PODS, "a").message == 'pods "a" not found'
+    status = e.not_found(DEPLOYMENTS, "a").status()
+    assert status == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": 'deployments.apps "a" not found',
+        "reason": "NotFound",
+        "details": {"name": "a", "group": "apps", "kind": "deployments"},
+        "code": 404,
+    }
+
+
+def test_invalid_joins_errors_once_each_and_keeps_all_causes() -> None:
+    one, two = e.required("spec.a"), e.invalid_value("spec.b", "x", "must be y")
+    assert e.invalid(GVK("", "v1", "Pod"), "p", [one]).message == 'Pod "p" is invalid: spec.a: Required value'
+    error = e.invalid(GVK("apps", "v1", "Deployment"), "d", [one, two, one])
+    assert error.message == (
+        'Deployment.apps "d" is invalid: [spec.a: Required value, spec.b: Invalid value: "x": must be y]'
+    )
+    assert error.details is not None
+    assert [cause["field"] for cause in error.details["causes"]] == ["spec.a", "spec.b", "spec.a"]
+
+
+def test_field_errors_read_like_field_errors() -> None:
+    assert str(e.not_supported("a", "x", ["y", "z"])) == 'a: Unsupported value: "x": supported values: "y", "z"'
+    assert str(e.duplicate("a[1]", {"k": 1})) == 'a[1]: Duplicate value: {"k":1}'
+    assert str(e.too_long("a", 5)) == "a: Too long: may not be more than 5 bytes"
+    assert str(e.too_many("a", 7, 5)) == "a: Too many: 7: must have at most 5 items"
+    assert str(e.forbidden_value("a", "no")) == "a: Forbidden: no"
+    assert str(e.not_found_value("a", "b")) == 'a: Not found: "b"'
+
+
+def test_a_conflict_asks_to_try_again() -> None:
+    assert e.conflict(PODS, "a").message == (
+        'Operation cannot be fulfilled on pods "a": the object has been modified; '
+        "please apply your changes to the latest version and try again"
+    )
+
+
+def test_a_revision_of_the_future_times_out_with_its_cause() -> None:
+    error = e.too_large_resource_version(9, 5)
+    assert (error.code, error.message) == (504, "Timeout: Too large resource version: 9, current: 5")
+    assert error.headers == (("Retry-After", "1"),)

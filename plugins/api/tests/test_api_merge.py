@@ -1,0 +1,242 @@
+"""Patches: strategic merge with each directive, JSON merge, JSON Patch."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubrick_api.catalog import Catalog
+from kubrick_api.errors import StatusError
+from kubrick_api.jsonpatch import json_patch
+from kubrick_api.merge import apply_patch, json_merge, strategic_merge, unpatchable
+from kubrick_api.schema import Type
+
+SCHEMAS = Catalog().schemas
+SCHEMAS.add("test", "v1", {
+    "io.test.v1.Thing": {"fields": {
+        "metadata": {"ref": "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+        "spec": {"ref": "io.test.v1.ThingSpec"},
+    }},
+    "io.test.v1.ThingSpec": {"fields": {
+        "containers": {"list": {"ref": "io.test.v1.Container"}, "patch-strategy": "merge", "patch-merge-key": "name"},
+        "tags": {"list": {"type": "string"}, "patch-strategy": "merge"},
+        "args": {"list": {"type": "string"}},
+        "strategy": {"ref": "io.test.v1.Strategy", "patch-strategy": "retainKeys"},
+        "replicas": {"type": "integer"},
+    }},
+    "io.test.v1.Strategy": {"fields": {"type": {"type": "string"}, "rolling": {"map": {"type": "integer"}}}},
+    "io.test.v1.Container": {"fields": {
+        "name": {"type": "string"}, "image": {"type": "string"},
+        "env": {"list": {"ref": "io.test.v1.Env"}, "patch-strategy": "merge", "patch-merge-key": "name"},
+    }},
+    "io.test.v1.Env": {"fields": {"name": {"type": "string"}, "value": {"type": "string"}}},
+})  # fmt: skip
+THING: Type = SCHEMAS["io.test.v1.Thing"]
+
+
+def thing(**spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "a", "labels": {"x": "1"}}, "spec": spec}
+
+
+def merged(original: dict[str, Any], patch: dict[str, Any]) -> Any:
+    return strategic_merge(THING, original, {"spec": patch})["spec"]
+
+
+keys = st.text("abc", min_size=1, max_size=2)
+json_values = st.recursive(
+    st.sampled_from([None, True, 0, 1, "", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=10,
+)
+json_objects = st.dictionaries(keys, json_values, max_size=4)
+
+
+@given(json_objects)
+def test_an_empty_patch_changes_nothing(obj: dict[str, Any]) -> None:
+    assert strategic_merge(None, obj, {}) == obj
+    assert json_merge(obj, {}) == obj
+    assert json_patch(obj, []) == obj
+
+
+@given(json_objects, json_objects)
+def test_a_json_merge_patch_applied_twice_is_applied_once(obj: dict[str, Any], patch: dict[str, Any]) -> None:
+    once = json_merge(obj, patch)
+    assert json_merge(once, patch) == once
+
+
+@given(json_objects, json_objects)
+def test_without_a_schema_a_strategic_merge_without_lists_of_nulls_is_a_json_merge(
+    obj: dict[str, Any], patch: dict[str, Any]
+) -> None:
+    if "[" not in repr(patch):
+        assert strategic_merge(None, obj, patch) == json_merge(obj, patch)
+
+
+@given(json_objects, json_objects)
+def test_merging_leaves_the_original_and_the_patch_alone(obj: dict[str, Any], patch: dict[str, Any]) -> None:
+    before = repr(obj), repr(patch)
+    strategic_merge(None, obj, patch)
+    json_merge(obj, patch)
+    assert (repr(obj), repr(patch)) == before
+
+
+def test_lists_with_a_merge_key_are_merged_by_it() -> None:
+    old = thing(containers=[{"name": "a", "image": "1"}, {"name": "b", "image": "1"}])
+    assert merged(old, {"containers": [{"name": "b", "image": "2"}, {"name": "c", "image": "3"}]})["containers"] == [
+        {"name": "a", "image": "1"},
+        {"name": "b", "image": "2"},
+        {"name": "c", "image": "3"},
+    ]
+
+
+def test_lists_without_a_strategy_are_replaced() -> None:
+    assert merged(thing(args=["a"]), {"args": ["b"]}) == {"args": ["b"]}
+
+
+def test_scalar_lists_with_strategy_merge_are_united() -> None:
+    assert merged(thing(tags=["a", "b"]), {"tags": ["b", "c"]})["tags"] == ["a", "b", "c"]
+
+
+def test_null_removes_a_field_and_labels_merge() -> None:
+    out = strategic_merge(THING, thing(replicas=1), {"metadata": {"labels": {"x": None, "y": "2"}}})
+    assert out["metadata"] == {"name": "a", "labels": {"y": "2"}}
+
+
+def test_patch_delete_in_a_list_removes_the_item_with_that_key() -> None:
+    old = thing(containers=[{"name": "a"}, {"name": "b"}])
+    assert merged(old, {"containers": [{"$patch": "delete", "name": "a"}]})["containers"] == [{"name": "b"}]
+
+
+def test_patch_replace_in_a_list_replaces_the_whole_list() -> None:
+    old = thing(containers=[{"name": "a"}, {"name": "b"}])
+    new = {"containers": [{"$patch": "replace"}, {"name": "c"}]}
+    assert merged(old, new)["containers"] == [{"name": "c"}]
+
+
+def test_patch_replace_and_delete_in_a_map() -> None:
+    old = thing(strategy={"type": "x", "rolling": {"a": 1}})
+    assert merged(old, {"strategy": {"$patch": "replace", "type": "y"}})["strategy"] == {"type": "y"}
+    assert merged(old, {"strategy": {"$patch": "delete"}})["strategy"] == {}
+
+
+def test_an_unknown_directive_is_an_error_of_the_server_as_in_kubernetes() -> None:
+    with pytest.raises(StatusError) as caught:
+        merged(thing(strategy={}), {"strategy": {"$patch": "explode"}})
+    assert caught.value.message.startswith("unknown patch type: explode in map:")
+
+
+def test_retain_keys_drops_every_other_key() -> None:
+    old = thing(strategy={"type": "Rolling", "rolling": {"a": 1}})
+    assert merged(old, {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}})["strategy"] == {"type": "Recreate"}
+
+
+def test_retain_keys_must_be_a_list() -> None:
+    with pytest.raises(StatusError) as caught:
+        merged(thing(strategy={"type": "x"}), {"strategy": {"$retainKeys": "type"}})
+    assert (caught.value.code, caught.value.message) == (400, "invalid patch format of retainKeys")
+
+
+def test_delete_from_primitive_list_drops_those_values() -> None:
+    assert merged(thing(tags=["a", "b", "c"]), {"$deleteFromPrimitiveList/tags": ["b"]})["tags"] == ["a", "c"]
+
+
+def test_set_element_order_orders_and_keeps_what_only_the_server_knows_in_place() -> None:
+    old = thing(containers=[{"name": "a"}, {"name": "side"}, {"name": "b"}])
+    new = {
+        "$setElementOrder/containers": [{"name": "b"}, {"name": "c"}, {"name": "a"}],
+        "containers": [{"name": "c"}],
+    }
+    names = [c["name"] for c in merged(old, new)["containers"]]
+    assert names == ["side", "b", "c", "a"]
+
+
+def test_set_element_order_alone_reorders() -> None:
+    old = thing(tags=["a", "b", "c"])
+    assert merged(old, {"$setElementOrder/tags": ["c", "b", "a"]})["tags"] == ["c", "b", "a"]
+
+
+def test_set_element_order_works_with_a_deletion_from_the_same_list() -> None:
+    old = thing(tags=["a", "b", "c"])
+    new = {"$setElementOrder/tags": ["c", "a"], "$deleteFromPrimitiveList/tags": ["b"]}
+    assert merged(old, new)["tags"] == ["c", "a"]
+
+
+def test_an_item_without_its_merge_key_is_refused() -> None:
+    with pytest.raises(StatusError, match="does not contain declared merge key: name"):
+        merged(thing(containers=[{"name": "a"}]), {"containers": [{"image": "x"}]})
+
+
+def test_nested_lists_merge_too() -> None:
+    old = thing(containers=[{"name": "a", "env": [{"name": "X", "value": "1"}]}])
+    new = {"containers": [{"name": "a", "env": [{"name": "X", "value": "2"}, {"name": "Y", "value": "3"}]}]}
+    assert merged(old, new)["containers"][0]["env"] == [{"name": "X", "value": "2"}, {"name": "Y", "value": "3"}]
+
+
+def test_what_only_the_patch_has_comes_first_without_an_order() -> None:
+    old = thing(containers=[{"name": "old"}])
+    assert [c["name"] for c in merged(old, {"containers": [{"name": "new"}]})["containers"]] == ["new", "old"]
+
+
+def test_directives_in_what_is_new_do_not_get_stored() -> None:
+    new = {"containers": [{"name": "a", "$retainKeys": ["name"], "image": None}, {"$patch": "delete", "name": "z"}]}
+    assert merged(thing(), new)["containers"] == [{"name": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("operations", "result"),
+    [
+        ([{"op": "add", "path": "/l/-", "value": 3}], {"l": [1, 2, 3], "m": {"a/b": 1}}),
+        ([{"op": "add", "path": "/l/0", "value": 0}], {"l": [0, 1, 2], "m": {"a/b": 1}}),
+        ([{"op": "remove", "path": "/l/0"}], {"l": [2], "m": {"a/b": 1}}),
+        ([{"op": "replace", "path": "/m/a~1b", "value": 2}], {"l": [1, 2], "m": {"a/b": 2}}),
+        ([{"op": "move", "from": "/l", "path": "/k"}], {"k": [1, 2], "m": {"a/b": 1}}),
+        ([{"op": "copy", "from": "/l", "path": "/m/l"}], {"l": [1, 2], "m": {"a/b": 1, "l": [1, 2]}}),
+        ([{"op": "test", "path": "/l", "value": [1, 2]}], {"l": [1, 2], "m": {"a/b": 1}}),
+        ([{"op": "test", "path": "/absent", "value": None}], {"l": [1, 2], "m": {"a/b": 1}}),
+    ],
+)
+def test_json_patch_operations(operations: list[Any], result: dict[str, Any]) -> None:
+    assert json_patch({"l": [1, 2], "m": {"a/b": 1}}, operations) == result
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "test", "path": "/a", "value": 2},
+        {"op": "test", "path": "/a", "value": True},
+        {"op": "remove", "path": "/nope"},
+        {"op": "replace", "path": "/nope", "value": 1},
+        {"op": "add", "path": "/nope/x", "value": 1},
+        {"op": "add", "path": "/l/7", "value": 1},
+        {"op": "explode", "path": "/a"},
+        {"op": "add", "path": "/a"},
+        {"op": "move", "path": "/a"},
+    ],
+)
+def test_a_json_patch_that_does_not_apply_is_unprocessable(operation: dict[str, Any]) -> None:
+    with pytest.raises(StatusError) as caught:
+        json_patch({"a": 1, "l": []}, [operation])
+    assert (caught.value.code, caught.value.reason) == (422, "Invalid")
+    assert caught.value.message == "the server rejected our request due to an error in our request"
+
+
+def test_apply_patch_goes_by_media_type() -> None:
+    assert apply_patch(None, {"a": 1}, {"a": None}, "application/merge-patch+json") == {}
+    assert apply_patch(None, {"a": 1}, [{"op": "remove", "path": "/a"}], "application/json-patch+json") == {}
+    with pytest.raises(StatusError) as caught:
+        apply_patch(None, {}, {}, "text/plain")
+    assert caught.value.code == 415
+
+
+def test_what_a_patch_makes_undecodable_is_reported_on_the_patch() -> None:
+    error = unpatchable("{}", "json: cannot unmarshal")
+    assert error.message == ' "" is invalid: patch: Invalid value: "{}": json: cannot unmarshal'
+
+
+def test_object_metadata_merges_finalizers_and_owners() -> None:
+    kind = SCHEMAS["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]
+    old = {"finalizers": ["a/x", "b/y"], "ownerReferences": [{"uid": "1", "name": "n"}]}
+    out = strategic_merge(kind, old, {"finalizers": ["c/z"], "ownerReferences": [{"uid": "2", "name": "m"}]})
+    assert out["finalizers"] == ["c/z", "a/x", "b/y"]
+    assert [reference["uid"] for reference in out["ownerReferences"]] == ["2", "1"]
