@@ -59,9 +59,9 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
     registry = Registry(kernel, catalog, kernel.bus, AdmissionChain.collect(kernel))
     kernel.offer(AccessControl, control)
     kernel.offer(Authentication, authentication)
-    kernel.offer(Reader, registry)  # type: ignore[type-abstract]  # a contract, found by its type
-    kernel.offer(Storage, registry)  # type: ignore[type-abstract]
-    kernel.offer(Connector, InProcessConnector(registry, control))  # type: ignore[type-abstract]
+    kernel.offer(Reader, registry)
+    kernel.offer(Storage, registry)
+    kernel.offer(Connector, InProcessConnector(registry, control))
     server = APIServer(kernel, catalog, control, authentication, ResourceHandler(kernel, catalog, registry))
     kernel.offer(APIServer, server)
     return (server,)

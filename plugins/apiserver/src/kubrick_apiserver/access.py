@@ -19,6 +19,9 @@ MASTERS = "system:masters"
 LOOPBACK = "system:apiserver"
 """The server's own identity. Only the in-process connector may hand it out, with `trusted`."""
 
+ALWAYS_ALLOWED = frozenset(("/healthz", "/livez", "/readyz"))
+"""Paths that need no permission, as kube-apiserver's --authorization-always-allow-paths has it."""
+
 HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -103,8 +106,9 @@ class AccessControl:
 
     def check_request(self, info: RequestInfo, user: UserInfo) -> None:
         """`check` for an HTTP request."""
-        if MASTERS not in user.groups:
-            self.check(access_of_request(info, user))
+        if MASTERS in user.groups or (not info.resource_request and info.path in ALWAYS_ALLOWED):
+            return
+        self.check(access_of_request(info, user))
 
     def rules(self, user: UserInfo, namespace: str) -> ResourceRules:
         """What `user` may do in `namespace`, as far as rules can say it."""

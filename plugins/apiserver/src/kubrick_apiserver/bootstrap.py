@@ -127,7 +127,16 @@ def follow(*keys: str) -> Reconcile:
     return reconcile
 
 
+def follow_port(stored: Object, wanted: Object) -> Object | None:
+    """For the kubernetes Service: its target port is the server's."""
+    ports = wanted["spec"]["ports"]
+    if stored["spec"].get("ports") == ports:
+        return None
+    return {**stored, "spec": {**stored["spec"], "ports": ports}}
+
+
 OWN_RECONCILERS: Mapping[GVK, Reconcile] = {
+    GVK("", "v1", "Service"): follow_port,
     GVK("", "v1", "Endpoints"): follow("subsets"),
     GVK("discovery.k8s.io", "v1", "EndpointSlice"): follow("endpoints", "ports"),
 }

@@ -14,7 +14,7 @@ from attrs import frozen
 
 COMMON_NAME = b"\x55\x04\x03"
 ORGANIZATION = b"\x55\x04\x0a"
-USER_ID = b"\x2b\x06\x01\x04\x01\x83\xc2\x51\x02"
+USER_ID = b"\x2b\x06\x01\x04\x01\x83\xc2\x53\x02"
 """1.3.6.1.4.1.57683.2: the attribute Kubernetes reads a user's uid from."""
 SUBJECT_ALTERNATIVE_NAME = b"\x55\x1d\x11"
 BMP_STRING = 0x1E

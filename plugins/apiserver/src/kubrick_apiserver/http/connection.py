@@ -120,7 +120,7 @@ class Connection:
             if not data:
                 return
             began = parser.state is IDLE
-            ready, refusal = parser.feed(data)
+            ready, refusal = parser.feed(bytes(data))
             for index, message in enumerate(ready):
                 if index:
                     await trio.lowlevel.checkpoint()
