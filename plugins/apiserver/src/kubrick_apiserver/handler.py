@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 CHUNK = 64
 """How many stored values of a list are joined into one piece of the body."""
 INCLUDES = ("None", "Metadata", "Object")
+COLLECTION_VERBS = frozenset(("list", "watch", "deletecollection"))
+NAMED_VERBS = frozenset(("update", "patch"))
+KNOWN_VERBS = frozenset(("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"))
 WITH_BODY = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 
 
@@ -210,14 +213,19 @@ def _call(request: Request, resource: Resource) -> Call:
 
 
 def _check_scope(resource: Resource, call: Call) -> None:
-    """A single namespaced object needs a namespace in the URL; a cluster-scoped one has none."""
-    if not resource.namespaced:
-        return
-    if not call.namespace and call.verb not in ("list", "watch", "deletecollection"):
+    """Refuse what no route of kube-apiserver would match: a single object without its namespace, an update
+    of a collection, a create with a name. Raises 404, 405."""
+    verb = call.verb
+    if resource.namespaced and not call.namespace and verb not in COLLECTION_VERBS:
         if call.name:
             raise unknown_path()
-        if call.verb == "create":
-            raise refused(resource, call) if resource.virtual is None else unknown_path()
+        raise refused(resource, call)
+    if verb in NAMED_VERBS and not call.name:
+        raise refused(resource, call)
+    if verb == "create" and call.name and not call.subresource:
+        raise refused(resource, call)
+    if verb not in KNOWN_VERBS:
+        raise refused(resource, call)
 
 
 def _include(request: Request) -> str:
