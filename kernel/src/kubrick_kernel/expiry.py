@@ -5,7 +5,7 @@ with them after a restart. A deadline belongs to one revision of its key: whatev
 value, with or without a ttl, makes it void.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
 import trio
@@ -33,14 +33,23 @@ class Expiry:
         self._deadlines[item.key] = deadline, item.revision
         heappush(self._heap, (deadline, item.key, item.revision))
 
-    def note(self, ops: Sequence[Op], committed: Committed) -> None:
-        """Remember the deadlines that a commit sets, from now on, and forget those it makes void."""
-        for op, item in zip(ops, committed.items, strict=True):
+    def deadlines(self, ops: Sequence[Op]) -> dict[bytes, float]:
+        """When the keys that `ops` give a lifetime are to be deleted, if they are committed now."""
+        found: dict[bytes, float] = {}
+        for op in ops:
             if type(op) is Put and op.ttl is not None:
-                assert item is not None
-                self.add(item, self._clock.timestamp() + op.ttl)
-            elif self._deadlines and (item is not None or type(op) is Delete):
-                self._deadlines.pop(op.key, None)
+                found[op.key] = self._clock.timestamp() + op.ttl
+        return found
+
+    def note(self, committed: Committed, deadlines: Mapping[bytes, float]) -> None:
+        """Remember the deadlines that a commit sets, and forget those that it makes void."""
+        if not deadlines and not self._deadlines:
+            return
+        for event in committed.events:
+            if event.item is not None and event.key in deadlines:
+                self.add(event.item, deadlines[event.key])
+            else:
+                self._deadlines.pop(event.key, None)
 
     def deadline(self, item: Item) -> float | None:
         """When `item` is to be deleted, if ever."""

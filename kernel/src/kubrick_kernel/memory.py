@@ -65,7 +65,7 @@ class MemoryStore:
             self._revision = committed.revision
             for event in committed.events:
                 self._table.apply(event)
-            self._expiry.note(ops, committed)
+            self._expiry.note(committed, self._expiry.deadlines(ops))
             self._feed.publish(committed.events)
         return committed
 

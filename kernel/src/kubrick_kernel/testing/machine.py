@@ -11,7 +11,7 @@ import unittest
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import trio
 import trio.testing
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kubrick_kernel.store import Check, Compacted, Conflict, Delete, Event, Item, Op, Put, Watch
-from kubrick_kernel.testing.stage import Engine, Stage, staged
+from kubrick_kernel.testing.stage import Engine, Stage, staged, within
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -128,30 +128,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def do(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Run an async function beside the engine, for no longer than `PATIENCE` of real time."""
-        done = threading.Event()
-
-        async def guard(scope: trio.CancelScope) -> None:
-            if not await trio.to_thread.run_sync(done.wait, PATIENCE):
-                scope.cancel()
-
-        async def run() -> tuple[T | None, Exception | None]:
-            result: T | None = None
-            error: Exception | None = None
-            async with trio.open_nursery() as nursery:
-                with trio.CancelScope() as scope:
-                    nursery.start_soon(guard, scope)
-                    try:
-                        result = await function(*args)
-                    except Exception as raised:
-                        error = raised  # a nursery would wrap it
-                done.set()
-            assert not scope.cancelled_caught, f"{function} took longer than {PATIENCE} s"
-            return result, error
-
-        result, error = trio.from_thread.run(run, trio_token=self.token)
-        if error is not None:
-            raise error
-        return cast(T, result)
+        return trio.from_thread.run(lambda: within(PATIENCE, function, *args), trio_token=self.token)
 
     def refuses(self, error: type[Exception], function: Callable[..., Awaitable[object]], *args: Any) -> None:
         try:

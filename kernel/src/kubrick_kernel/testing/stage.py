@@ -1,13 +1,15 @@
 """Where a check of the storage suite plays: an engine, opened on a directory, closed and reopened.
 
-A check is an async function of one `Stage`. It runs under trio's own clock with a time limit, or, if
-it is about expiry, in virtual time, where it must not wait with a limit: while an engine's thread
-works, virtual time jumps.
+A check is an async function of one `Stage`. It runs under trio's own clock, or, if it is about
+expiry, under one that moves only when the check says so: a clock that jumps by itself whenever all
+tasks wait would run away while an engine's thread works.
 """
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import trio
 import trio.testing
@@ -16,7 +18,9 @@ from attrs import define, frozen
 from kubrick_kernel.clock import Clock, TrioClock
 from kubrick_kernel.store import Event, Store, Watch
 
+T = TypeVar("T")
 LIMIT = 60.0
+"""Seconds a check may take."""
 
 
 @frozen
@@ -66,6 +70,12 @@ class Stage:
         scope, closed = self._running.pop(store)
         scope.cancel()
         await closed.wait()
+
+    def jump(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, trio.testing.MockClock), "the check did not ask for virtual time"
+        clock.jump(seconds)
 
     async def reopen(self) -> None:
         """Close `store` and make it a new one on the same directory."""
@@ -119,16 +129,38 @@ async def staged(engine: Engine, directory: Path) -> AsyncIterator[Stage]:
             await stage.close(store)
 
 
+async def within(seconds: float, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """What `function` returns or raises, in no more than so many seconds of real time."""
+    done = threading.Event()
+    result: T | None = None
+    error: Exception | None = None
+
+    async def guard(scope: trio.CancelScope) -> None:
+        if not await trio.to_thread.run_sync(done.wait, seconds):
+            scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        with trio.CancelScope() as scope:
+            nursery.start_soon(guard, scope)
+            try:
+                result = await function(*args)
+            except Exception as raised:
+                error = raised  # the nursery would wrap it
+        done.set()
+    if error is not None:
+        raise error
+    assert not scope.cancelled_caught, f"{function} took longer than {seconds} s"
+    return cast(T, result)
+
+
 def run_check(function: Check, engine: Engine, directory: Path) -> None:
     """Run one check on an engine; `directory` must be empty."""
 
     async def main() -> None:
-        with trio.CancelScope() if virtual else trio.fail_after(LIMIT):
-            async with staged(engine, directory) as stage:
-                await function(stage)
+        async with staged(engine, directory) as stage:
+            await within(LIMIT, function, stage)
 
-    virtual = function in CHECKS.virtual
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0) if virtual else None)
+    trio.run(main, clock=trio.testing.MockClock() if function in CHECKS.virtual else None)
 
 
 async def collect(watch: Watch, count: int) -> list[Event]:

@@ -1,0 +1,293 @@
+"""What stands in the SQLite file, and every statement that touches it. Knows nothing of threads.
+
+`log` has a row for each change: id is the commit's revision and, in the low bits, the change's place
+in the commit, so that the table is append-only and in commit order; `previous` is the revision of
+what the key held before; a deletion has no value. `current` says which row of the log is each key's
+newest; a trigger keeps it, so that a group of commits is a single statement, which matters: each
+statement gives up Python's interpreter lock and has to get it back from a busy main thread.
+
+Compaction is a line that is drawn at once (`meta.compacted`) and swept up to in small steps
+(`meta.swept`): each change behind the line makes the row it replaced, or its own if it is a
+deletion, superfluous. Doing a step twice does no harm.
+"""
+
+# ruff: noqa: S608 - only constants of this module are put into statements
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+
+from kubrick_kernel.errors import ConfigurationError
+from kubrick_kernel.store import Event, Item
+
+SHIFT = 20
+"""Bits of a log id below the revision: a commit has at most 2**20 changes."""
+CHANGES = 1 << SHIFT
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x4B42524B  # "KBRK"
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('compacted', 0), ('swept', 0);
+CREATE TABLE log (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    previous INTEGER NOT NULL,
+    expires REAL,
+    value BLOB
+);
+CREATE TABLE current (key BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER written AFTER INSERT ON log WHEN new.value IS NOT NULL BEGIN
+    INSERT OR REPLACE INTO current VALUES (new.key, new.id);
+END;
+CREATE TRIGGER deleted AFTER INSERT ON log WHEN new.value IS NULL BEGIN
+    DELETE FROM current WHERE key = new.key;
+END;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+COLUMNS = 6
+STATEMENT_ROWS = 64
+"""Rows per INSERT: each size is a statement of its own, prepared once."""
+PAGE = 500
+"""Changes per page of history."""
+SCAN = 20_000
+"""Commits looked through for one page of history, so that a read of a rare prefix can be cancelled."""
+
+REPLACED = f"p.id >= l.previous << {SHIFT} AND p.id < (l.previous + 1) << {SHIFT} AND p.key = l.key"
+"""Joins `log p` to `log l`: what a change replaced."""
+
+Parameters = list[int | bytes | float | None]
+
+
+class Loaded(NamedTuple):
+    """What an engine begins with."""
+
+    revision: int
+    compacted: int
+    swept: int
+    items: list[Item]
+    deadlines: list[tuple[Item, float]]
+
+
+class Disk:
+    """An open file and its three connections: `writing` for the writer thread alone, `reading` and
+    `checkpointing` for one thread at a time."""
+
+    def __init__(self, file: Path, synchronous: str) -> None:
+        self.file = file
+        self._synchronous = synchronous
+        self.wal_pages = 0
+        """Length of the write-ahead log after the latest commit."""
+        try:
+            self.writing = _connect(file, synchronous)
+            _prepare(self.writing, file)
+            self.reading = _connect(file, synchronous)
+            self.checkpointing = _connect(file, synchronous)
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise _damaged(file, error) from error
+        except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
+            raise ConfigurationError(
+                f"store {file}: cannot be opened for writing ({error}); check its owner"
+            ) from error
+        self.writing.set_wal_hook(self._wal_grew)
+
+    def close(self) -> None:
+        """The last connection to close brings the file up to date and removes the write-ahead log."""
+        for connection in (self.reading, self.checkpointing, self.writing):
+            connection.close()
+
+    def load(self) -> Loaded:
+        """Everything current, in key order."""
+        items: list[Item] = []
+        deadlines: list[tuple[Item, float]] = []
+        rows = (
+            "SELECT l.key, l.value, l.id >> ?, l.created, l.expires"
+            " FROM current c JOIN log l ON l.id = c.id ORDER BY c.key"
+        )
+        try:
+            for key, value, revision, created, expires in self.reading.execute(rows, (SHIFT,)):
+                item = Item(key, value, revision, created)
+                items.append(item)
+                if expires is not None:
+                    deadlines.append((item, expires))
+            compacted, swept = _meta(self.reading, "compacted"), _meta(self.reading, "swept")
+            return Loaded(_revision(self.reading), compacted, swept, items, deadlines)
+        except apsw.CorruptError as error:
+            raise _damaged(self.file, error) from error
+
+    def append(self, parameters: Parameters) -> None:
+        """Add rows to the log, durably and all or none. `parameters` are the columns of one row after
+        the other: id, key, created, previous, expires, value."""
+        size = COLUMNS * STATEMENT_ROWS
+        if len(parameters) <= size:
+            self.writing.execute(_insert(len(parameters) // COLUMNS), parameters)
+            return
+        with self.writing:
+            for begin in range(0, len(parameters), size):
+                chunk = parameters[begin : begin + size]
+                self.writing.execute(_insert(len(chunk) // COLUMNS), chunk)
+
+    def draw_line(self, compacted: int) -> None:
+        """From now on everything before revision `compacted` may be swept."""
+        self.writing.execute("UPDATE meta SET value = ? WHERE name = 'compacted'", (compacted,))
+
+    def sweep(self, after: int, until: int) -> None:
+        """Remove what the commits in (after, until] made superfluous. A power failure may undo it,
+        which spares it a disk flush: it is done again then."""
+        span = ((after + 1) << SHIFT, (until + 1) << SHIFT)
+        self.writing.execute("PRAGMA synchronous = normal")
+        try:
+            with self.writing:
+                self.writing.execute(
+                    "DELETE FROM log WHERE id IN"
+                    f" (SELECT p.id FROM log l JOIN log p ON {REPLACED} WHERE l.id >= ? AND l.id < ?)",
+                    span,
+                )
+                self.writing.execute("DELETE FROM log WHERE id >= ? AND id < ? AND value IS NULL", span)
+                self.writing.execute("UPDATE meta SET value = ? WHERE name = 'swept'", (until,))
+        finally:
+            self.writing.execute(f"PRAGMA synchronous = {self._synchronous}")
+
+    def checkpoint(self, connection: apsw.Connection) -> int:
+        """Copy committed pages from the write-ahead log to the file without blocking anybody; how
+        many are left. Once none is left, the next commit begins the log anew."""
+        try:
+            pages, done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:
+            return self.wal_pages
+        return pages - done
+
+    def history(self, prefix: bytes, end: bytes | None, after: int, until: int) -> tuple[list[Event], int]:
+        """One page of changes of `prefix` (whose keys stand before `end`) in (after, until], and the
+        revision it reaches. Commits are whole."""
+        until = min(until, after + SCAN)
+        events = self._events(prefix, end, (after + 1) << SHIFT, (until + 1) << SHIFT, PAGE)
+        if len(events) < PAGE:
+            return events, until
+        last = events[-1].revision
+        part = len([event for event in events if event.revision == last])
+        whole = self._events(prefix, end, last << SHIFT, (last + 1) << SHIFT, -1)
+        return events[:-part] + whole, last
+
+    def _events(self, prefix: bytes, end: bytes | None, first: int, stop: int, limit: int) -> list[Event]:
+        bounds, parameters = _bounds("l.key", prefix, end)
+        rows = self.reading.execute(
+            "SELECT l.key, l.value, l.id >> ?, l.created, p.value, p.id >> ?, p.created"
+            f" FROM log l LEFT JOIN log p ON {REPLACED}"
+            f" WHERE l.id >= ? AND l.id < ? AND {bounds} ORDER BY l.id LIMIT ?",
+            (SHIFT, SHIFT, first, stop, *parameters, limit),
+        )
+        return [
+            Event(
+                key,
+                revision,
+                None if value is None else Item(key, value, revision, created),
+                None if before is None else Item(key, before, before_revision, before_created),
+            )
+            for key, value, revision, created, before, before_revision, before_created in rows
+        ]
+
+    def before(self, low: bytes, high: bytes | None, after: int, until: int) -> dict[bytes, Item | None]:
+        """For each key in [low, high) that changed in (after, until]: what it held at `after`."""
+        bounds, parameters = _bounds("key", low, high)
+        rows = self.reading.execute(
+            "SELECT l.key, p.value, p.id >> ?, p.created FROM"
+            f" (SELECT key, min(id), previous FROM log WHERE id >= ? AND id < ? AND {bounds} GROUP BY key) l"
+            f" LEFT JOIN log p ON {REPLACED}",
+            (SHIFT, (after + 1) << SHIFT, (until + 1) << SHIFT, *parameters),
+        )
+        return {
+            key: None if value is None else Item(key, value, revision, created)
+            for key, value, revision, created in rows
+        }
+
+    def snapshot(self, file: Path) -> int:
+        """A copy of the newest committed state and its history; the revision of it."""
+        if file.exists():
+            raise FileExistsError(f"{file} exists already")
+        part = file.with_name(file.name + ".part")
+        part.unlink(missing_ok=True)
+        try:
+            _run(self.file, lambda source: source.execute("VACUUM INTO ?", (str(part),)).fetchall())
+            revision: int = _run(part, _revision)
+            for path in (part, part.parent):
+                descriptor = os.open(path, os.O_RDONLY)
+                os.fsync(descriptor)
+                os.close(descriptor)
+            part.rename(file)
+        finally:
+            part.unlink(missing_ok=True)
+        return revision
+
+    def _wal_grew(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self.wal_pages = pages
+        return apsw.SQLITE_OK
+
+
+def _connect(file: Path, synchronous: str) -> apsw.Connection:
+    connection = apsw.Connection(str(file), statementcachesize=2 * STATEMENT_ROWS)
+    connection.set_busy_timeout(10_000)
+    connection.execute(f"PRAGMA synchronous = {synchronous}; PRAGMA journal_mode = wal")
+    connection.wal_autocheckpoint(0)
+    return connection
+
+
+def _run(file: Path, function: Callable[[apsw.Connection], Any]) -> Any:
+    connection = apsw.Connection(str(file))
+    try:
+        connection.set_busy_timeout(10_000)
+        return function(connection)
+    finally:
+        connection.close()
+
+
+def _prepare(connection: apsw.Connection, file: Path) -> None:
+    """Make the tables of a new file; refuse a file that isn't ours or is of another age."""
+    version = connection.pragma("user_version")
+    if not version and not connection.execute("SELECT count(*) FROM sqlite_schema").get:
+        connection.execute(SCHEMA)
+    elif connection.pragma("application_id") != APPLICATION_ID:
+        raise ConfigurationError(
+            f"store {file}: is not a Kubrick store; move it away, or choose another data directory"
+        )
+    elif version > SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"store {file}: was written by a newer version (format {version}, this one knows {SCHEMA_VERSION});"
+            " upgrade kubrick-store-sqlite, or restore a snapshot of before"
+        )
+
+
+def _damaged(file: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"store {file}: is damaged ({error});"
+        " put a snapshot in its place, or move it away to begin with an empty cluster"
+    )
+
+
+def _meta(connection: apsw.Connection, name: str) -> int:
+    value: int = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
+    return value
+
+
+def _revision(connection: apsw.Connection) -> int:
+    """The newest revision. Its row may have been swept, but never one after the line."""
+    newest: int = connection.execute("SELECT ifnull(max(id), 0) >> ? FROM log", (SHIFT,)).get
+    return max(newest, _meta(connection, "compacted"))
+
+
+def _insert(rows: int) -> str:
+    return "INSERT INTO log VALUES " + ",".join(["(?,?,?,?,?,?)"] * rows)
+
+
+def _bounds(column: str, low: bytes, high: bytes | None) -> tuple[str, tuple[bytes, ...]]:
+    if high is None:
+        return f"{column} >= ?", (low,)
+    return f"{column} >= ? AND {column} < ?", (low, high)
