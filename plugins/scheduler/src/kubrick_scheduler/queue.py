@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 
 from kubrick_kernel import get_logger
 from kubrick_scheduler.contract import EventWithHint
-from kubrick_scheduler.events import UNSCHEDULABLE_TIMEOUT, WILDCARD, ClusterEvent, pod_changes
+from kubrick_scheduler.events import UNSCHEDULABLE_TIMEOUT, ClusterEvent, pod_changes
 from kubrick_scheduler.pod import PodInfo
 
 Object = dict[str, Any]
@@ -218,7 +218,7 @@ class SchedulingQueue:
 
     def happened(self, event: ClusterEvent, old: Object | None = None, new: Object | None = None) -> None:
         """Something changed in the cluster: move the pods it may help."""
-        if event != WILDCARD and not any(self._interested(profile, event) for profile in self.profiles.values()):
+        if event.resource != "*" and not any(self._interested(profile, event) for profile in self.profiles.values()):
             return
         if self._flights:
             self._events.append(_Happened(event, old, new))
