@@ -127,7 +127,8 @@ class EventRecorder:
                 await self._write(decision)
             except StatusError as error:
                 if error.code != 429 and error.code < 500:
-                    log.debug("event refused", reason=decision.event["reason"], error=str(error))
+                    say = log.debug if _is_leaving(error) else log.warning
+                    say("event refused", source=self.component, reason=decision.event["reason"], error=str(error))
                     return
             except Unreachable:
                 pass
@@ -158,3 +159,9 @@ class EventRecorder:
         event["metadata"]["name"] = self._name(event["involvedObject"])
         made = await self.client.create(EVENTS, event)
         written.name, written.namespace = made["metadata"]["name"], made["metadata"]["namespace"]
+
+
+def _is_leaving(error: StatusError) -> bool:
+    """Refused because the namespace is being deleted, which is nobody's fault."""
+    causes = (error.details or {}).get("causes") or ()
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
