@@ -29,6 +29,7 @@ class Settings:
 class DefaultTolerationSeconds:
     name = "DefaultTolerationSeconds"
     order = 70
+    exact = True
 
     def __init__(self, settings: Settings) -> None:
         self._seconds = {NOT_READY: settings.not_ready_seconds, UNREACHABLE: settings.unreachable_seconds}

@@ -20,6 +20,7 @@ class NamespaceLifecycle:
 
     name = "NamespaceLifecycle"
     order = 10
+    exact = True
 
     def handles(self, attributes: "Attributes") -> bool:
         resource = attributes.resource

@@ -3,7 +3,7 @@
 Brings the two system classes. Source: plugin/pkg/admission/priority.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubrick_kernel.hookspecs import hookimpl
@@ -30,20 +30,22 @@ SYSTEM_CLASSES = (
 
 
 class Priority:
+    """For pods."""
+
     name = "Priority"
     order = 60
+    exact = True
 
     def handles(self, attributes: "Attributes") -> bool:
-        if attributes.subresource or attributes.operation not in ("CREATE", "UPDATE"):
-            return False
         resource = attributes.resource
-        if resource.resource == "pods":
-            return not resource.group
-        return resource.resource == "priorityclasses" and resource.group == "scheduling.k8s.io"
+        return (
+            resource.resource == "pods"
+            and not resource.group
+            and not attributes.subresource
+            and attributes.operation in ("CREATE", "UPDATE")
+        )
 
     async def admit(self, attributes: "Attributes") -> None:
-        if attributes.resource.resource != "pods":
-            return
         assert attributes.object is not None
         spec = attributes.object.setdefault("spec", {})
         if attributes.operation == "CREATE":
@@ -51,11 +53,27 @@ class Priority:
         else:
             _keep(spec, (attributes.old_object or {}).get("spec") or {})
 
+
+class OneDefault:
+    """The plugin's other half, for PriorityClasses."""
+
+    name = "Priority"
+    order = 60
+
+    def handles(self, attributes: "Attributes") -> bool:
+        resource = attributes.resource
+        return (
+            resource.resource == "priorityclasses"
+            and resource.group == "scheduling.k8s.io"
+            and not attributes.subresource
+            and attributes.operation in ("CREATE", "UPDATE")
+        )
+
     async def validate(self, attributes: "Attributes") -> None:
         from kubrick_apiserver.admission import refusal
 
         asked = attributes.object
-        if attributes.resource.resource == "pods" or asked is None or not asked.get("globalDefault"):
+        if asked is None or not asked.get("globalDefault"):
             return
         default = default_class(attributes.reader)
         if default is None:
@@ -120,7 +138,7 @@ def _keep(spec: Object, old: Object) -> None:
 
 @hookimpl
 def kubrick_register_admission(kernel: "Kernel") -> "Sequence[AdmissionPlugin]":
-    return (Priority(),)
+    return (Priority(), OneDefault())
 
 
 @hookimpl
@@ -136,3 +154,21 @@ def kubrick_register_bootstrap_objects(kernel: "Kernel") -> Sequence[Object]:
         }
         for name, value, description in SYSTEM_CLASSES
     ]
+
+
+@hookimpl
+def kubrick_register_health_checks(kernel: "Kernel") -> Sequence[tuple[str, Callable[[], Awaitable[None]]]]:
+    """Unwell until the system classes were there once, under kube-apiserver's name for it."""
+    seen = False
+
+    async def bootstrapped() -> None:
+        nonlocal seen
+        from kubrick_api.storage import Reader
+        from kubrick_api_scheduling.names import PRIORITY_CLASSES
+
+        reader = kernel.find(Reader)
+        seen = seen or all(reader.get(PRIORITY_CLASSES, "", name) for name, _, _ in SYSTEM_CLASSES)
+        if not seen:
+            raise RuntimeError("not finished")
+
+    return (("poststarthook/scheduling/bootstrap-system-priority-classes", bootstrapped),)

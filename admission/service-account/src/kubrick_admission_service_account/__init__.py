@@ -31,6 +31,7 @@ INTERVAL = 0.1
 class ServiceAccount:
     name = "ServiceAccount"
     order = 30
+    exact = True
 
     def __init__(self, suffix: Callable[[], str]) -> None:
         self._suffix = suffix
@@ -53,7 +54,8 @@ class ServiceAccount:
         spec = pod.setdefault("spec", {})
         name = spec.get("serviceAccountName")
         if not name:
-            name = spec["serviceAccountName"] = DEFAULT
+            # The deprecated field always says the same.
+            name = spec["serviceAccountName"] = spec["serviceAccount"] = DEFAULT
         account = await self._find(attributes, name)
         if should_mount(spec, account):
             mount(spec, VOLUME + self._suffix())

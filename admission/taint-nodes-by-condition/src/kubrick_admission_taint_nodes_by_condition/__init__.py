@@ -18,6 +18,7 @@ NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 class TaintNodesByCondition:
     name = "TaintNodesByCondition"
     order = 40
+    exact = True
 
     def handles(self, attributes: "Attributes") -> bool:
         resource = attributes.resource

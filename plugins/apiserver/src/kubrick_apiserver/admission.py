@@ -42,7 +42,10 @@ class Attributes:
 class AdmissionPlugin(Protocol):
     """What every admission plugin has. `order` is its place in the chain: Kubernetes' own plugins use
     10 × their row in the reference's table (NamespaceLifecycle 10, LimitRanger 20, ... ResourceQuota 270);
-    strangers default to 225, just before the admission policies and webhooks."""
+    strangers default to 225, just before the admission policies and webhooks.
+
+    A mutating plugin may also say ``exact = True``: what it adds is complete and valid by the schema, so
+    that the object need not be defaulted and pruned again after it. Leave it out when in doubt."""
 
     name: str
     order: int

@@ -108,7 +108,9 @@ class AdmissionChain:
 
     def __init__(self, plugins: Iterable[AdmissionPlugin] = (), log: AdmissionLog | None = None) -> None:
         ordered = sorted(plugins, key=lambda plugin: (plugin.order, plugin.name))
-        self.mutating: Sequence[MutatingAdmission] = [each for each in ordered if isinstance(each, MutatingAdmission)]
+        self.mutating: Sequence[tuple[MutatingAdmission, bool]] = [
+            (each, getattr(each, "exact", False)) for each in ordered if isinstance(each, MutatingAdmission)
+        ]
         self.validating: Sequence[ValidatingAdmission] = [
             each for each in ordered if isinstance(each, ValidatingAdmission)
         ]
@@ -123,15 +125,16 @@ class AdmissionChain:
         return cls([plugin for answer in answers for plugin in answer], log)
 
     async def mutate(self, attributes: Attributes) -> tuple[bool, AdmissionRecord | None]:
-        """Run the mutating steps on `attributes.object`, in place. Raises StatusError. Returns whether any
-        ran, and the record (if one is kept), which goes on to `validate`."""
-        ran = False
+        """Run the mutating steps on `attributes.object`, in place. Raises StatusError. Returns whether the
+        object must be defaulted again (a plugin ran that isn't exact), and the record (if one is kept),
+        which goes on to `validate`."""
+        loose = False
         record = None
         before = b""
-        for plugin in self.mutating:
+        for plugin, exact in self.mutating:
             if not plugin.handles(attributes):
                 continue
-            ran = True
+            loose = loose or not exact
             if record is None and self.log is not None and self.log.recording:
                 record = self.log.begin(attributes)
                 before = orjson.dumps(attributes.object)
@@ -139,7 +142,7 @@ class AdmissionChain:
                 await plugin.admit(attributes)
             else:
                 before = await _recorded(record, plugin.name, MUTATING, plugin.admit(attributes), attributes, before)
-        return ran, record
+        return loose, record
 
     async def validate(self, attributes: Attributes, record: AdmissionRecord | None = None) -> None:
         """Run the validating steps. Raises StatusError."""

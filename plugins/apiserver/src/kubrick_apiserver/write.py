@@ -80,15 +80,15 @@ async def insert(
     attributes.object = obj
     attributes.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", **_shown(options)}
     try:
-        ran, record = await registry.chain.mutate(attributes)
-        if ran:
+        loose, record = await registry.chain.mutate(attributes)
+        if loose:
             registry.catalog.type(resource).accept(obj, resource.kind)
             metadata = obj["metadata"]
         metadata["uid"] = registry.kernel.uuid()
         metadata["creationTimestamp"] = rfc3339(context.now)
         if generated and not metadata.get("name"):
             name = attributes.name = metadata["name"] = generate_name(registry, generated)
-        if ran or generated:
+        if loose or generated:
             strategy.default(obj)
         strategy.prepare_for_create(obj, context)
         await strategy.allocate(obj, None, context)
@@ -325,8 +325,8 @@ async def _attempt(
         )
         attributes.object, attributes.old_object = obj, old
         attributes.options = {"kind": change.kind, "apiVersion": "meta.k8s.io/v1", **_shown(change.options)}
-        ran, record = await registry.chain.mutate(attributes)
-        if ran:
+        loose, record = await registry.chain.mutate(attributes)
+        if loose:
             registry.catalog.type(resource).accept(obj, resource.kind)
             strategy.default(obj)
     keep_system_fields(obj, old)
