@@ -66,7 +66,7 @@ def plain_score(pod, node, nodes):
     return 100 * (min(max(total, 23 * MB), most) - 23 * MB) // (most - 23 * MB)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(clusters(), pods())
 def test_it_equals_looking_at_each_node(cluster, new):
     nodes, bound = cluster

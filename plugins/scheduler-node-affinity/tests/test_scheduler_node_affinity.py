@@ -163,7 +163,7 @@ def plain_term(term, node):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(clusters(), pods())
 def test_it_equals_looking_at_each_node(cluster, new):
     nodes, bound = cluster

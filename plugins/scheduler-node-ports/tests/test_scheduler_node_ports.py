@@ -72,7 +72,7 @@ def plain_fits(pod, on_node):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(clusters(), pods())
 def test_it_equals_looking_at_each_node(cluster, new):
     nodes, bound = cluster

@@ -56,7 +56,7 @@ def plain_score(resources, new, node, bound):
     return 50 + (50 + plain_balance(after, total) - plain_balance(before, total)) // 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(clusters(), pods(), st.sampled_from([("cpu", "memory"), ("cpu",), ("cpu", "memory", "ephemeral-storage", GPU)]))
 def test_it_equals_looking_at_each_node(cluster, new, resources):
     nodes, bound = cluster

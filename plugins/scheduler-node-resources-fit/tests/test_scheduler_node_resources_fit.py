@@ -156,7 +156,7 @@ def plain_score(strategy, new, node, bound):
     return sum(parts) // len(parts) if parts else 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(clusters(), pods(), st.sampled_from(["LeastAllocated", "MostAllocated"]))
 def test_it_equals_looking_at_each_node(cluster, new, strategy):
     nodes, bound = cluster

@@ -38,7 +38,7 @@ def test_a_pod_that_begins_to_tolerate_it_is_tried_again():
     assert not hint(PodInfo(pod("other")), pod(), TOLERANT)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(clusters(), pods())
 def test_it_equals_looking_at_each_node(cluster, new):
     table = make_table(*cluster)

@@ -102,7 +102,7 @@ def plain_score(pod, node):
     return sum(1 for taint in soft if not any(plain_tolerates(t, taint) for t in tolerations))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(clusters(), pods())
 def test_it_equals_looking_at_each_node(cluster, new):
     table, plugin = make_table(*cluster), TaintToleration()

@@ -137,7 +137,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(steps)
 def test_after_any_events_the_table_equals_one_built_from_scratch(events):
     table = NodeTable()
@@ -175,7 +175,7 @@ def test_after_any_events_the_table_equals_one_built_from_scratch(events):
     assert table.pod_count() == len(bound) + len(assumed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(steps)
 def test_a_memo_equals_computing_anew_after_every_event(events):
     table = NodeTable()
