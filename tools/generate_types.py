@@ -9,10 +9,11 @@ FACTS is a folder with ``api-types.json``. For every API brick (or only those na
 - ``messages.json``, if there are any: messages that exist in protobuf only (JSON inlines their members);
 - ``types.py`` (and ``types_<version>.py`` for an older version of the same group): attrs classes.
 
-What the table can't tell is added here: which optional strings are pointers in Go, so that "" is
-kept (`KEPT_EMPTY`), which optional numbers and booleans are not, so that 0 and false are dropped
-as Go's omitempty drops them (`DROPPED_ZERO`), and the named Go types that show up in the decoder's
-messages (`GO_TYPES`).
+Descriptions of the types and fields that people ask about most come from ``descriptions.json`` beside
+this file; others get a neutral sentence when they are shown. What the table can't tell is added here:
+which optional strings are pointers in Go, so that "" is kept (`KEPT_EMPTY`), which optional numbers and
+booleans are not, so that 0 and false are dropped as Go's omitempty drops them (`DROPPED_ZERO`), and the
+named Go types that show up in the decoder's messages (`GO_TYPES`).
 """
 
 import json
@@ -211,6 +212,8 @@ GO_TYPES: dict[tuple[str, str], str] = {
     ("CronJobSpec", "concurrencyPolicy"): "v1.ConcurrencyPolicy",
 }
 
+DESCRIPTIONS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "descriptions.json").read_text())
+
 Definition = dict[str, Any]
 
 
@@ -252,6 +255,7 @@ def annotated(name: str, definition: Definition) -> Definition:
     short = name.rpartition(".")[2]
     kept = KEPT_EMPTY.get(short, "").split()
     dropped = DROPPED_ZERO.get(short, "").split()
+    texts = DESCRIPTIONS.get(short, {})
     fields = {}
     for key, spec in definition.get("fields", {}).items():
         spec = dict(spec)
@@ -264,10 +268,14 @@ def annotated(name: str, definition: Definition) -> Definition:
         go = GO_TYPES.get((short, key)) or (GO_TYPES.get(("*", key)) if spec.get("type") == "string" else None)
         if go:
             spec["go"] = go
+        if key in texts:
+            spec["description"] = texts[key]
         fields[key] = spec
     result = {k.removeprefix("x-kubernetes-"): v for k, v in definition.items() if k != "fields"}
     if fields:
         result["fields"] = fields
+    if "" in texts:
+        result["description"] = texts[""]
     return result
 
 

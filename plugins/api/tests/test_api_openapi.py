@@ -132,7 +132,7 @@ def test_the_index_names_each_document_with_its_hash() -> None:
 
 
 def fields(data: bytes) -> list[tuple[int, Any]]:
-    found = []
+    found: list[tuple[int, Any]] = []
     at = 0
 
     def varint() -> int:

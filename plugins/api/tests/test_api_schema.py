@@ -168,7 +168,7 @@ def test_static_defaults_fill_what_is_absent_or_empty() -> None:
 
 
 def test_raw_values_are_left_alone() -> None:
-    raw = {"kind": "X", "a": None, "b": [], "c": {"d": ""}}
+    raw: dict[str, Any] = {"kind": "X", "a": None, "b": [], "c": {"d": ""}}
     assert accepted(raw=copy.deepcopy(raw))["raw"] == raw
 
 

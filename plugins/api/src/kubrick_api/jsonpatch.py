@@ -17,9 +17,11 @@ class PatchError(ValueError):
 
 
 def rejected(why: str) -> StatusError:
-    """422: well-formed, but it doesn't apply. kube-apiserver's message says no more than that; the
-    cause is added as a detail."""
-    return StatusError(422, "Invalid", REJECTED, {"causes": [{"message": why}]})
+    """422: well-formed, but it doesn't apply. kube-apiserver answers no more than that; `why` is kept as
+    the exception's note, for logs."""
+    error = StatusError(422, "Invalid", REJECTED, {})
+    error.add_note(why)
+    return error
 
 
 def json_patch(original: Any, operations: Any) -> Any:

@@ -23,7 +23,6 @@ from kubrick_api.operations import META, PATH, QUERY, Operation, group_tag, oper
 from kubrick_api.resource import APIGroup
 
 TITLE = "Kubrick"
-V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 SHARED = tuple(f"{META}{name}" for name in ("APIResourceList", "DeleteOptions", "Status", "WatchEvent"))
 ANSWERS = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 

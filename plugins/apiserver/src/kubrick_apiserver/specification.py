@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 ROOT = "/openapi/v3/"
 FOREVER = ("Cache-Control", "public, immutable")
-V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-V2_PROTOBUF_OLD = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+# Clients ask for the first, which is no well-formed media type; the answer is the second.
+V2_PROTOBUF_ASKED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
 class Specification:
@@ -36,8 +37,8 @@ class Specification:
         path = request.path.rstrip("/")
         if path == "/openapi/v2":
             for media in accepted:
-                if media in (V2_PROTOBUF, V2_PROTOBUF_OLD):
-                    return _tagged(request, self._documents.v2_protobuf(), media)
+                if media in (V2_PROTOBUF, V2_PROTOBUF_ASKED):
+                    return _tagged(request, self._documents.v2_protobuf(), V2_PROTOBUF)
                 if media == JSON:
                     return _tagged(request, self._documents.v2(), JSON)
             raise not_acceptable((JSON, V2_PROTOBUF))

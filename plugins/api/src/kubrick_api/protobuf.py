@@ -1,0 +1,429 @@
+"""Kubernetes' protobuf, from and to JSON-shaped dicts.
+
+The envelope is the four bytes ``k8s\\0`` and a runtime.Unknown message that holds the kind and the object's
+own message. Field numbers stand in the tables of types (``pb``); a type may also have members whose
+message exists in protobuf only (``pb_inline``, with the messages of ``messages.json``) while JSON has them
+inline. A type is compiled into one codec per field when it is first met.
+
+Decoding gives what JSON would have said: unset is absent, Time is RFC 3339, a Quantity is its text, bytes
+are base64. What Go writes although it is empty (strings, false, 0) stays empty here too, and is dropped
+by the schema engine as it is for JSON. Unknown fields are skipped, as protobuf says.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from struct import pack, unpack_from
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from attrs import frozen
+
+from kubrick_api.names import GVK
+
+if TYPE_CHECKING:
+    from kubrick_api.catalog import Catalog
+
+Object = dict[str, Any]
+
+MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
+MAGIC = b"k8s\x00"
+DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+
+class MalformedProtobuf(ValueError):
+    """Bytes that are no message of the type they should be."""
+
+
+@frozen
+class Field:
+    """How one field number is read and written. `name` is the JSON field ("" for an inline message, whose
+    members are the object's own). `read` takes the wire's value (int or bytes); `write` gives it back."""
+
+    name: str
+    number: int
+    wire: int
+    read: Callable[[Any], Any]
+    write: Callable[[Any], Any]
+    repeated: bool = False
+    mapped: bool = False
+    inline: "Message | None" = None
+
+
+class Message:
+    """One message type. `fields` is filled after construction, since types refer to each other."""
+
+    def __init__(self) -> None:
+        self.fields: dict[int, Field] = {}
+
+    def decode(self, data: bytes, into: Object | None = None) -> Object:
+        """The object that `data` holds. Raises MalformedProtobuf."""
+        obj: Object = {} if into is None else into
+        for number, wire, value in wire_fields(data):
+            field = self.fields.get(number)
+            if field is None:
+                continue
+            if field.repeated and wire == BYTES and field.wire != BYTES:
+                obj.setdefault(field.name, []).extend(field.read(v) for v in _packed(value))
+                continue
+            if wire != field.wire:
+                raise MalformedProtobuf(f"field {number} ({field.name}) has wire type {wire}, not {field.wire}")
+            if field.inline is not None:
+                field.inline.decode(value, obj)
+            elif field.repeated:
+                obj.setdefault(field.name, []).append(field.read(value))
+            elif field.mapped:
+                key, entry = field.read(value)
+                obj.setdefault(field.name, {})[key] = entry
+            else:
+                obj[field.name] = field.read(value)
+        return obj
+
+    def encode(self, obj: Object) -> bytes:
+        """The message that says what `obj` says; fields it doesn't know are left out."""
+        out = bytearray()
+        for number in sorted(self.fields):
+            field = self.fields[number]
+            if field.inline is not None:
+                inner = field.inline.encode(obj)
+                if inner:
+                    _append(out, field, inner)
+                continue
+            value = obj.get(field.name)
+            if value is None:
+                continue
+            if field.repeated:
+                for one in value:
+                    _append(out, field, field.write(one))
+            elif field.mapped:
+                for key in sorted(value):
+                    _append(out, field, field.write((key, value[key])))
+            else:
+                _append(out, field, field.write(value))
+        return bytes(out)
+
+
+def _append(out: bytearray, field: Field, value: Any) -> None:
+    out += varint(field.number << 3 | field.wire)
+    if field.wire == BYTES:
+        out += varint(len(value))
+        out += value
+    elif field.wire == VARINT:
+        out += varint(value)
+    else:
+        out += value
+
+
+def varint(value: int) -> bytes:
+    """`value` as a varint; negative ones take ten bytes, as protobuf's int32 and int64 do."""
+    value &= 0xFFFFFFFFFFFFFFFF
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise MalformedProtobuf("a number does not end")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def wire_fields(data: bytes) -> Iterable[tuple[int, int, Any]]:
+    """(number, wire type, value) of every field in order; value is an int for varints, else bytes."""
+    at, end = 0, len(data)
+    while at < end:
+        tag, at = _read_varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        value: Any
+        if wire == VARINT:
+            value, at = _read_varint(data, at)
+        elif wire in (BYTES, FIXED64, FIXED32):
+            length = 8 if wire == FIXED64 else 4
+            if wire == BYTES:
+                length, at = _read_varint(data, at)
+            if at + length > end:
+                raise MalformedProtobuf(f"field {number} is cut off")
+            value = data[at : at + length]
+            at += length
+        else:
+            raise MalformedProtobuf(f"field {number} has the unknown wire type {wire}")
+        yield number, wire, value
+
+
+def _packed(data: bytes) -> list[int]:
+    values, at = [], 0
+    while at < len(data):
+        value, at = _read_varint(data, at)
+        values.append(value)
+    return values
+
+
+# Scalars: (wire type, read, write).
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise MalformedProtobuf("a string is not UTF-8") from None
+
+
+def _json(value: bytes) -> Any:
+    try:
+        return orjson.loads(value) if value else None
+    except orjson.JSONDecodeError as error:
+        raise MalformedProtobuf(f"embedded JSON: {error}") from None
+
+
+def _seconds_and_nanos(data: bytes) -> tuple[int, int]:
+    found = {number: value for number, wire, value in wire_fields(data) if wire == VARINT}
+    return _signed(found.get(1, 0)), _signed(found.get(2, 0))
+
+
+def _read_time(data: bytes) -> str | None:
+    """metav1.Time: whole seconds; the zero time is an empty message and means unset."""
+    if not data:
+        return None
+    return _moment(_seconds_and_nanos(data)[0]).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _read_micro_time(data: bytes) -> str | None:
+    if not data:
+        return None
+    seconds, nanos = _seconds_and_nanos(data)
+    return _moment(seconds).strftime("%Y-%m-%dT%H:%M:%S") + f".{nanos // 1000:06d}Z"
+
+
+def _moment(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        raise MalformedProtobuf(f"{seconds} s since 1970 is no time") from None
+
+
+def _write_time(text: str) -> bytes:
+    moment = datetime.fromisoformat(text)
+    return _numbers({1: int(moment.timestamp() // 1), 2: moment.microsecond * 1000})
+
+
+def _numbers(values: Mapping[int, int]) -> bytes:
+    return b"".join(varint(number << 3) + varint(value) for number, value in values.items())
+
+
+def _first(data: bytes, number: int) -> Any:
+    return next((value for found, _, value in wire_fields(data) if found == number), b"")
+
+
+def _bytes_field(number: int, value: bytes) -> bytes:
+    return varint(number << 3 | BYTES) + varint(len(value)) + value
+
+
+def _read_int_or_string(data: bytes) -> int | str:
+    found = {number: value for number, _, value in wire_fields(data)}
+    return _text(found.get(3, b"")) if found.get(1, 0) else _signed(found.get(2, 0))
+
+
+def _write_int_or_string(value: int | str) -> bytes:
+    if isinstance(value, str):
+        return _numbers({1: 1, 2: 0}) + _bytes_field(3, value.encode())
+    return _numbers({1: 0, 2: value}) + _bytes_field(3, b"")
+
+
+Scalar = tuple[int, Callable[[Any], Any], Callable[[Any], Any]]
+
+STRING: Scalar = (BYTES, _text, str.encode)
+BASE64: Scalar = (BYTES, lambda value: b64encode(value).decode(), b64decode)
+INTEGER: Scalar = (VARINT, _signed, int)
+BOOLEAN: Scalar = (VARINT, bool, int)
+DOUBLE: Scalar = (FIXED64, lambda value: unpack_from("<d", value)[0], lambda value: pack("<d", value))
+RAW: Scalar = (BYTES, lambda value: _json(_first(value, 1)), lambda value: _bytes_field(1, orjson.dumps(value)))
+
+_SPECIAL: dict[str, Scalar] = {
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Time": (BYTES, _read_time, _write_time),
+    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": (BYTES, _read_micro_time, _write_time),
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": (
+        BYTES,
+        lambda value: _text(_first(value, 1)),
+        lambda value: _bytes_field(1, str(value).encode()),
+    ),
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": (BYTES, _read_int_or_string, _write_int_or_string),
+    "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1": RAW,
+    "io.k8s.apimachinery.pkg.runtime.RawExtension": RAW,
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON": RAW,
+}
+_PLAIN: dict[tuple[str, str], Scalar] = {
+    ("string", ""): STRING,
+    ("string", "byte"): BASE64,
+    ("integer", "int32"): INTEGER,
+    ("integer", "int64"): INTEGER,
+    ("boolean", ""): BOOLEAN,
+    ("number", "double"): DOUBLE,
+}
+_SCHEMA_PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+
+
+class Protobuf:
+    """Both directions, for all types of a catalog."""
+
+    def __init__(self, catalog: "Catalog") -> None:
+        self._catalog = catalog
+        self._messages: dict[str, Message] = {}
+        self._inline: dict[str, Any] | None = None
+
+    def decode(self, data: bytes) -> Object:
+        """The object in an envelope, kind and apiVersion included. Raises MalformedProtobuf."""
+        if data[:4] != MAGIC:
+            raise MalformedProtobuf("the data does not begin with the prefix k8s\\x00")
+        envelope = {number: value for number, _, value in wire_fields(data[4:])}
+        meta = {number: _text(value) for number, _, value in wire_fields(envelope.get(1, b""))}
+        head = {"kind": meta.get(2, ""), "apiVersion": meta.get(1, "")}
+        name = self._type_of(GVK.of(head))
+        if name is None:
+            raise MalformedProtobuf(f'no kind "{head["kind"]}" is registered for version "{head["apiVersion"]}"')
+        return self._message(name).decode(envelope.get(2, b""), dict(head))
+
+    def encode(self, obj: Object) -> bytes:
+        """The envelope of an object. Raises LookupError for a kind that has no message."""
+        kind = GVK.of(obj)
+        name = self._type_of(kind)
+        if name is None:
+            raise LookupError(f"no registered API group has a protobuf message for {kind}")
+        meta = _bytes_field(1, kind.api_version.encode()) + _bytes_field(2, kind.kind.encode())
+        return MAGIC + _bytes_field(1, meta) + _bytes_field(2, self._message(name).encode(obj)) + b"\x1a\x00\x22\x00"
+
+    def _type_of(self, kind: GVK) -> str | None:
+        """The name of a kind's type. Options and other meta kinds belong to every group."""
+        resource = self._catalog.by_kind(kind)
+        if resource is not None:
+            return resource.schema
+        if kind.kind == "DeleteOptions":
+            return DELETE_OPTIONS
+        wanted = [kind.group, kind.version, kind.kind]
+        for table in self._catalog.schemas.tables():
+            for name, definition in table.items():
+                if definition.get("gvk") == wanted:
+                    return name
+        return None
+
+    def _message(self, name: str) -> Message:
+        found = self._messages.get(name)
+        if found is None:
+            found = self._messages[name] = Message()
+            definition = self._catalog.schemas.definition(name)
+            shapes = definition.get("fields", {})
+            for field, shape in shapes.items():
+                if "pb" in shape:
+                    found.fields[shape["pb"]] = self._field(field, shape["pb"], shape)
+            self._add_inline(found, definition.get("pb_inline", {}), definition.get("pb_message", ""), shapes)
+        return found
+
+    def _add_inline(self, message: Message, members: Mapping[str, Any], owner: str, shapes: Mapping[str, Any]) -> None:
+        """Members that protobuf has under other names, or in messages that JSON has inline."""
+        spelled = {field.lower(): field for field in shapes}
+        for member, (number, kind, *_) in members.items():
+            field = spelled.get(member.lower())
+            if field is not None:
+                message.fields[number] = self._field(field, number, shapes[field])
+                continue
+            full = kind[1:] if kind.startswith(".") else f"{owner.rpartition('.')[0]}.{kind}"
+            inner = Message()
+            self._add_inline(inner, self._inline_messages().get(full, {}), full, shapes)
+            message.fields[number] = Field("", number, BYTES, bytes, bytes, inline=inner)
+
+    def _inline_messages(self) -> dict[str, Any]:
+        if self._inline is None:
+            self._inline = {}
+            for package in sorted({resource.package for resource in self._catalog.groups() if resource.package}):
+                file = files(package).joinpath("messages.json")
+                if file.is_file():
+                    self._inline |= orjson.loads(file.read_bytes())
+        return self._inline
+
+    def _field(self, name: str, number: int, shape: Mapping[str, Any]) -> Field:
+        if "list" in shape:
+            wire, read, write = self._scalar(shape["list"])
+            return Field(name, number, wire, read, write, repeated=True)
+        if "map" in shape:
+            read, write = self._entry(shape["map"])
+            return Field(name, number, BYTES, read, write, mapped=True)
+        wire, read, write = self._scalar(shape)
+        return Field(name, number, wire, read, write)
+
+    def _scalar(self, shape: Mapping[str, Any]) -> Scalar:
+        """A value that is one field on the wire: plain, special, or a message."""
+        ref = shape.get("ref")
+        if ref is None:
+            return _PLAIN[shape["type"], shape.get("format", "")]
+        if ref in _SPECIAL:
+            return _SPECIAL[ref]
+        if ref.startswith(_SCHEMA_PROPS + "Or"):
+            return self._either(ref)
+        message = self._message(ref)
+        return BYTES, message.decode, message.encode
+
+    def _either(self, ref: str) -> Scalar:
+        """JSONSchemaPropsOrBool, OrArray and OrStringArray: a schema, or something else."""
+        schema = self._message(_SCHEMA_PROPS)
+        number = 2 if ref.endswith("OrBool") else 1
+
+        def read(data: bytes) -> Any:
+            found = list(wire_fields(data))
+            schemas = [value for n, _, value in found if n == number]
+            if schemas:
+                return schema.decode(schemas[0])
+            if number == 2:
+                return any(value for n, _, value in found if n == 1)
+            others = [value for n, _, value in found if n == 2]
+            return [_text(v) for v in others] if ref.endswith("OrStringArray") else [schema.decode(v) for v in others]
+
+        def write(value: Any) -> bytes:
+            if isinstance(value, dict):
+                return (_numbers({1: 1}) if number == 2 else b"") + _bytes_field(number, schema.encode(value))
+            if isinstance(value, bool):
+                return _numbers({1: int(value)})
+            texts = (v.encode() if isinstance(v, str) else schema.encode(v) for v in value)
+            return b"".join(_bytes_field(2, text) for text in texts)
+
+        return BYTES, read, write
+
+    def _entry(self, shape: Mapping[str, Any]) -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]:
+        """A map's entries: messages of a key (1) and a value (2). A value that is a list is a message whose
+        field 1 is repeated."""
+        inner = Message()
+        inner.fields[1] = Field("key", 1, *STRING)
+        if "list" in shape:
+            items = Message()
+            items.fields[1] = self._field("items", 1, shape)
+            inner.fields[2] = Field(
+                "value",
+                2,
+                BYTES,
+                lambda data: items.decode(data).get("items", []),
+                lambda value: items.encode({"items": value}),
+            )
+        else:
+            inner.fields[2] = self._field("value", 2, shape)
+        empty = inner.fields[2].read(b"" if inner.fields[2].wire == BYTES else 0)
+
+        def read(data: bytes) -> tuple[str, Any]:
+            entry = inner.decode(data)
+            return entry.get("key", ""), entry.get("value", empty)
+
+        return read, lambda pair: inner.encode({"key": pair[0], "value": pair[1]})
