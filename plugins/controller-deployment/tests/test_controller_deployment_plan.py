@@ -136,8 +136,8 @@ class World:
                 self.deliver(name)
             self.now += 1
             self.old_pods_left = False
-            if status_of.is_complete(self.deployment, self.deployment["status"]):
-                self.reconcile()
+            plan = self.reconcile()
+            if status_of.is_complete(self.deployment, plan.status) and not plan.update and not plan.create:
                 return
         raise AssertionError(f"still not complete: {self.deployment['status']}")
 
