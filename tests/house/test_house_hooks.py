@@ -1,6 +1,7 @@
 """A hook is a promise: documented, tested, used by something that ships, and answered with its own types."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,10 @@ def written(annotation: ast.expr | None) -> str:
         return "nothing"
 
     class Plain(ast.NodeTransformer):
-        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802 -- ast's own naming
+        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
             return ast.Name(node.attr)
 
-        def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+        def visit_Constant(self, node: ast.Constant) -> ast.AST:
             return self.visit(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node
 
     return ast.unparse(Plain().visit(annotation))
@@ -73,7 +74,7 @@ def test_every_hook_has_a_documented_signature(specs: dict[str, Hook], root: Pat
 
 def test_the_page_of_hooks_names_no_hook_that_is_gone(specs: dict[str, Hook], root: Path) -> None:
     page = (root / "docs" / "reference" / "hooks.md").read_text()
-    named = {line.split("`")[1].partition("(")[0] for line in page.splitlines() if line.startswith("`kubrick_")}
+    named = set(re.findall(r"^`(kubrick_\w+)\(", page, re.MULTILINE))
     assert named == set(specs)
 
 

@@ -45,7 +45,6 @@ def test_the_kernel_names_nothing_of_kubernetes_in_its_code(kernel: Any) -> None
     for file, tree in kernel.modules.items():
         for node in ast.walk(tree):
             names = [getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "name", None)]
-            for name in (name for name in names if isinstance(name, str)):
-                if words := set(re.split(r"[^a-z]+", name.lower())) & WORDS:
-                    found.append(f"{file.name}:{getattr(node, 'lineno', 0)}: {words}")
+            words = {word for name in names if isinstance(name, str) for word in re.split(r"[^a-z]+", name.lower())}
+            found += [f"{file.name}:{getattr(node, 'lineno', 0)}: {word}" for word in words & WORDS]
     assert found == []

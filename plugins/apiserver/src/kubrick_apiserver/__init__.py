@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kubrick_kernel.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    import click
     import pluggy
 
     from kubrick_kernel import Component, Kernel, Option
@@ -30,6 +31,28 @@ def kubrick_register_settings() -> type:
 
 
 @hookimpl
+def kubrick_register_commands() -> "Sequence[click.Command]":
+    from kubrick_apiserver.command import kubeconfig
+
+    return (kubeconfig,)
+
+
+@hookimpl
+def kubrick_register_checks(kernel: "Kernel") -> Sequence[str]:
+    """Whether the listen address makes sense and is free."""
+    from kubrick_apiserver.http.listener import open_socket
+    from kubrick_kernel import ConfigurationError
+
+    listen = kernel.settings("apiserver").listen
+    try:
+        if listen:
+            open_socket(listen).close()
+    except ConfigurationError as error:
+        return (str(error),)
+    return ()
+
+
+@hookimpl
 def kubrick_register_options() -> "Sequence[Option]":
     from kubrick_kernel import Option
 
@@ -44,12 +67,15 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
     """Builds the server and offers its parts; the catalog is there already."""
     from kubrick_api.catalog import Catalog
     from kubrick_api.storage import Reader, Storage
+    from kubrick_api_authentication.contract import Authentication as TokenReviewer
+    from kubrick_api_authorization.contract import Authorization
     from kubrick_apiserver.access import AccessControl
     from kubrick_apiserver.authentication import Authentication
     from kubrick_apiserver.chain import AdmissionChain
     from kubrick_apiserver.connector import InProcessConnector
     from kubrick_apiserver.handler import ResourceHandler
     from kubrick_apiserver.registry import Registry
+    from kubrick_apiserver.reviews import AccessReviews, TokenReviews
     from kubrick_apiserver.server import APIServer
     from kubrick_client import Connector
 
@@ -59,6 +85,8 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
     registry = Registry(kernel, catalog, kernel.bus, AdmissionChain.collect(kernel))
     kernel.offer(AccessControl, control)
     kernel.offer(Authentication, authentication)
+    kernel.offer(Authorization, AccessReviews(control))
+    kernel.offer(TokenReviewer, TokenReviews(authentication))
     kernel.offer(Reader, registry)
     kernel.offer(Storage, registry)
     kernel.offer(Connector, InProcessConnector(registry, control))

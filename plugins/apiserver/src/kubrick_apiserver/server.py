@@ -36,7 +36,6 @@ POST_START = (
     "start-system-namespaces-controller",
     "bootstrap-controller",
     "rbac/bootstrap-roles",
-    "scheduling/bootstrap-system-priority-classes",
 )
 """kube-apiserver's names for what the bootstrap does here."""
 

@@ -1,0 +1,37 @@
+"""What the API server adds to the kubrick command: the kubeconfig's path, and a check of the port."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kubrick_apiserver import kubrick_register_checks, kubrick_register_commands
+from kubrick_apiserver.command import kubeconfig
+from kubrick_kernel import Composition, ConfigurationError, Kernel
+
+
+def test_the_kubeconfigs_path_is_printed(tmp_path: Path) -> None:
+    (tmp_path / "admin.kubeconfig").write_text("")
+    done = CliRunner().invoke(kubeconfig, ["--data-dir", str(tmp_path)])
+    assert done.output == f"{tmp_path}/admin.kubeconfig\n"
+    assert [command.name for command in kubrick_register_commands()] == ["kubeconfig"]
+
+
+def test_before_the_first_start_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="`kubrick up` makes it when the cluster first starts"):
+        CliRunner().invoke(kubeconfig, ["--data-dir", str(tmp_path)], catch_exceptions=False)
+
+
+def test_the_check_finds_a_busy_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        def problems(address: str) -> list[str]:
+            settings = {"apiserver": {"listen": address}}
+            return list(kubrick_register_checks(Kernel(Composition(profile="api", store="memory", plugins=settings))))
+
+        assert problems("127.0.0.1:0") == []
+        assert problems("") == []
+        (problem,) = problems(listen)
+        assert problem.startswith(f"apiserver: cannot listen on {listen}: another program is using this port")
