@@ -20,17 +20,16 @@ from kubrick_api.storage import SubresourceHandler
 
 
 class PackagedSchemas(Mapping[str, Any]):
-    """A package's schemas.json, read when first asked for."""
+    """A package's schemas.json (or another such table, empty if there is none), read when first asked for."""
 
-    def __init__(self, package: str) -> None:
-        self._package = package
+    def __init__(self, package: str, file: str = "schemas.json") -> None:
+        self._file = files(package).joinpath(file)
         self._types: dict[str, Any] | None = None
 
     def _load(self) -> dict[str, Any]:
         if self._types is None:
-            types: dict[str, Any] = orjson.loads(files(self._package).joinpath("schemas.json").read_bytes())
-            self._types = types
-        return self._types
+            self._types = orjson.loads(self._file.read_bytes()) if self._file.is_file() else {}
+        return self._types or {}
 
     def __getitem__(self, name: str) -> Any:
         return self._load()[name]
@@ -80,7 +79,7 @@ def load_groups(package: str, parts: Parts | None = None) -> tuple[APIGroup, ...
     """The group-versions of `package`, newest version first. A strategy's columns and `has_status` come
     from the table unless it has its own."""
     parts = parts or Parts()
-    schemas = PackagedSchemas(package)
+    schemas, messages = PackagedSchemas(package), PackagedSchemas(package, "messages.json")
     tables = orjson.loads(files(package).joinpath("resources.json").read_bytes())
     return tuple(
         APIGroup(
@@ -89,6 +88,7 @@ def load_groups(package: str, parts: Parts | None = None) -> tuple[APIGroup, ...
             resources=tuple(_resource(entry, table["group"], table["version"], parts) for entry in table["resources"]),
             schemas=schemas,
             priority=table["priority"],
+            messages=messages,
         )
         for table in tables
     )

@@ -13,7 +13,6 @@ by the schema engine as it is for JSON. Unknown fields are skipped, as protobuf 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from importlib.resources import files
 from struct import pack, unpack_from
 from typing import TYPE_CHECKING, Any
 
@@ -285,7 +284,7 @@ class Protobuf:
     def __init__(self, catalog: "Catalog") -> None:
         self._catalog = catalog
         self._messages: dict[str, Message] = {}
-        self._inline: dict[str, Any] | None = None
+        self._inline: Mapping[str, Any] | None = None
 
     def decode(self, data: bytes) -> Object:
         """The object in an envelope, kind and apiVersion included. Raises MalformedProtobuf."""
@@ -347,13 +346,9 @@ class Protobuf:
             self._add_inline(inner, self._inline_messages().get(full, {}), full, shapes)
             message.fields[number] = Field("", number, BYTES, bytes, bytes, inline=inner)
 
-    def _inline_messages(self) -> dict[str, Any]:
+    def _inline_messages(self) -> Mapping[str, Any]:
         if self._inline is None:
-            self._inline = {}
-            for package in sorted({resource.package for resource in self._catalog.groups() if resource.package}):
-                file = files(package).joinpath("messages.json")
-                if file.is_file():
-                    self._inline |= orjson.loads(file.read_bytes())
+            self._inline = {name: m for group in self._catalog.groups() for name, m in group.messages.items()}
         return self._inline
 
     def _field(self, name: str, number: int, shape: Mapping[str, Any]) -> Field:

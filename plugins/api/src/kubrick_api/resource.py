@@ -211,7 +211,8 @@ class APIGroup:
 
     `schemas` is the group's table of types, loaded on demand: name → definition in the shape of
     `kubrick_api.schema` (see there). `priority` orders groups in discovery (higher first), as
-    kube-aggregator does: core 18000, apps 17800, ...
+    kube-aggregator does: core 18000, apps 17800, ... `messages` are messages that exist in protobuf only
+    (see `kubrick_api.protobuf`).
     """
 
     group: str
@@ -219,6 +220,7 @@ class APIGroup:
     resources: tuple[Resource, ...]
     schemas: Mapping[str, Any]
     priority: int = 1000
+    messages: Mapping[str, Any] = field(factory=dict)
 
 
 __all__ = [

@@ -4,8 +4,9 @@ from typing import Any, Protocol
 
 import orjson
 
+from kubrick_api.protobuf import MalformedProtobuf, Protobuf
 from kubrick_apiserver.malformed import syntax_error
-from kubrick_apiserver.negotiation import JSON, load_yaml
+from kubrick_apiserver.negotiation import JSON, PROTOBUF, load_yaml
 
 
 class Unreadable(Exception):
@@ -26,17 +27,23 @@ class Body(Protocol):
 
 
 class WebBody:
-    """Bytes from a client, in JSON or YAML."""
+    """Bytes from a client, in JSON, YAML or protobuf."""
 
-    __slots__ = ("data", "media")
+    __slots__ = ("_protobuf", "data", "media")
 
-    def __init__(self, data: bytes, media: str) -> None:
+    def __init__(self, data: bytes, media: str, protobuf: Protobuf) -> None:
         self.data = data
         self.media = media
+        self._protobuf = protobuf
 
     def read(self) -> Any:
         if not self.data:
             return None
+        if self.media == PROTOBUF:
+            try:
+                return self._protobuf.decode(self.data)
+            except MalformedProtobuf as error:
+                raise Unreadable(str(error)) from None
         if self.media != JSON:
             return self._read_yaml()
         try:

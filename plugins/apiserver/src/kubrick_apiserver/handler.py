@@ -11,6 +11,7 @@ import orjson
 from kubrick_api.catalog import Catalog
 from kubrick_api.errors import bad_request, method_not_allowed, unknown_path
 from kubrick_api.names import GVR
+from kubrick_api.protobuf import Protobuf
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call
 from kubrick_api.table import Table, partial_metadata
@@ -52,6 +53,7 @@ class ResourceHandler:
     def __init__(self, kernel: "Kernel", catalog: Catalog, registry: Registry) -> None:
         self._kernel = kernel
         self._registry = registry
+        self._protobuf = Protobuf(catalog)
         self._discovery = Discovery(catalog)
         self._specification = Specification(catalog)
         self._gvrs: dict[tuple[str, str, str], Resource] = {}
@@ -100,7 +102,7 @@ class ResourceHandler:
                 raise refused(resource, call)
             return self._watch(request, resource, call)
         form = representation(request.headers, request.query)
-        body = WebBody(request.body, JSON)
+        body = WebBody(request.body, JSON, self._protobuf)
         if verb in WITH_BODY:
             header = request.headers.get("content-type", "")
             if verb == "patch":

@@ -2,8 +2,7 @@
 
 `representation` reads an Accept header the way kube-apiserver does: clauses by falling quality, the first
 one that can be served wins; Tables and PartialObjectMetadata are asked for by the parameters as, v and g.
-`parse_body` reads JSON and YAML bodies. Protobuf is not spoken yet: clients that offer JSON as well fall
-back to it, others get 406 or 415.
+Bodies may be protobuf too; answers are not yet: clients that accept JSON as well get that, others 406.
 """
 
 from collections.abc import Mapping
@@ -15,8 +14,9 @@ from attrs import frozen
 
 from kubrick_api.errors import not_acceptable, unsupported_media_type
 
-JSON, YAML = "application/json", "application/yaml"
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = (JSON, YAML)
+BODY_TYPES = (*MEDIA_TYPES, PROTOBUF)
 TRANSFORMS = {
     "Table": "table",
     "PartialObjectMetadata": "metadata",
@@ -113,7 +113,7 @@ def discovery_version(accept: str) -> str:
     return ""
 
 
-def media_type(header: str, accepted: tuple[str, ...] = MEDIA_TYPES) -> str:
+def media_type(header: str, accepted: tuple[str, ...] = BODY_TYPES) -> str:
     """The Content-Type without parameters; absent means JSON. Raises 415."""
     media = header.partition(";")[0].strip().lower() if header else JSON
     if media not in accepted:
