@@ -46,12 +46,14 @@ def declared(member: Any) -> set[str]:
 
 def test_everything_imported_or_referred_to_is_declared(members: list[Any]) -> None:
     missing = {member.name: (imported(member) | described(member)) - declared(member) for member in members}
-    assert {name: sorted(found) for name, found in missing.items() if found} == {}
+    lines = [f"{name} lacks {', '.join(sorted(found))}" for name, found in missing.items() if found]
+    assert not lines, "\n".join(lines)
 
 
 def test_everything_declared_is_imported(members: list[Any]) -> None:
     idle = {member.name: declared(member) - imported(member) - described(member) for member in members}
-    assert {name: sorted(found) for name, found in idle.items() if found} == {}
+    lines = [f"{name} doesn't need {', '.join(sorted(found))}" for name, found in idle.items() if found]
+    assert not lines, "\n".join(lines)
 
 
 def needs(name: str, members: dict[str, Any]) -> Iterator[str]:

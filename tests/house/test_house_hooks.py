@@ -69,7 +69,7 @@ def answers(members: list[Any]) -> list[Hook]:
 def test_every_hook_has_a_documented_signature(specs: dict[str, Hook], root: Path) -> None:
     page = (root / "docs" / "reference" / "hooks.md").read_text()
     missing = [hook.signature for hook in specs.values() if f"`{hook.signature}`" not in page or not hook.documented]
-    assert missing == []
+    assert not missing, "\n".join(missing)
 
 
 def test_the_page_of_hooks_names_no_hook_that_is_gone(specs: dict[str, Hook], root: Path) -> None:
@@ -101,7 +101,7 @@ def test_every_answer_has_the_types_of_its_hook(specs: dict[str, Hook], answers:
             wrong.append(f"{answer.owner}: {answer.name}: {extra} should be {spec.arguments}")
         if answer.returns not in acceptable(spec.returns):
             wrong.append(f"{answer.owner}: {answer.name} returns {answer.returns}, not {spec.returns}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def acceptable(returns: str) -> set[str]:

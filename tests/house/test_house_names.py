@@ -20,7 +20,7 @@ def test_distribution_import_and_entry_point_are_spelled_from_the_folder(members
             wrong.append(f"{member.folder}: there is no src/{member.package}")
         if member.name not in LIBRARIES and entries != expected:
             wrong.append(f"{member.folder}: entry points are {entries}, not {expected}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_package_is_typed_and_says_what_it_is(members: list[Any]) -> None:
@@ -32,7 +32,7 @@ def test_every_package_is_typed_and_says_what_it_is(members: list[Any]) -> None:
             wrong.append(f"{member.name}: the description is not a sentence")
         if member.project.get("requires-python") != ">=3.11":
             wrong.append(f"{member.name}: requires-python")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_no_member_configures_tools_of_its_own(members: list[Any]) -> None:
@@ -43,7 +43,7 @@ def test_no_member_configures_tools_of_its_own(members: list[Any]) -> None:
         if (file := member.folder / name).exists()
     ]
     wrong += [member.name for member in members if "[tool." in (member.folder / "pyproject.toml").read_text()]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_member_has_tests_named_after_it(members: list[Any]) -> None:
@@ -54,7 +54,7 @@ def test_every_member_has_tests_named_after_it(members: list[Any]) -> None:
         if not files:
             wrong.append(f"{member.name}: no tests")
         wrong += [str(file) for file in files if file.name.startswith("test_") and not file.stem.startswith(prefix)]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_test_files_have_names_of_their_own(root: Path) -> None:
@@ -79,7 +79,7 @@ def test_every_module_says_what_problem_it_solves(members: list[Any]) -> None:
         for file, tree in member.modules.items()
         if tree.body and not ast.get_docstring(tree)
     ]
-    assert silent == []
+    assert not silent, "\n".join(silent)
 
 
 def test_the_default_set_has_every_member(members: list[Any], configuration: dict[str, Any]) -> None:

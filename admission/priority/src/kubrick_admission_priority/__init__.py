@@ -142,7 +142,7 @@ def kubrick_register_admission(kernel: "Kernel") -> "Sequence[AdmissionPlugin]":
 
 
 @hookimpl
-def kubrick_register_bootstrap_objects(kernel: "Kernel") -> Sequence[Object]:
+def kubrick_register_bootstrap_objects(kernel: "Kernel") -> Sequence[dict[str, Any]]:
     return [
         {
             "kind": "PriorityClass",

@@ -19,6 +19,7 @@ Import what you need from its module; importing the package itself loads next to
 - typed: Typed, structure, unstructure · types: ObjectMeta, LabelSelector, Status and kin, as classes
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kubrick_kernel.hookspecs import hookimpl
@@ -38,7 +39,7 @@ def kubrick_add_hookspecs(manager: "pluggy.PluginManager") -> None:
 
 
 @hookimpl(tryfirst=True)
-def kubrick_register_components(kernel: "Kernel") -> "tuple[Component, ...]":
+def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
     """No component of its own: the catalog of all groups is collected and offered."""
     from kubrick_api.catalog import Catalog
 

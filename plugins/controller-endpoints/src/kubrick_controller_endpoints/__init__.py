@@ -1,5 +1,6 @@
 """Keeps an Endpoints object for every service with a selector."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kubrick_api.errors import StatusError
@@ -91,5 +92,5 @@ def _key(obj: Object) -> str:
 
 
 @hookimpl
-def kubrick_register_controllers(kernel: Kernel) -> list[Controller]:
+def kubrick_register_controllers(kernel: Kernel) -> Sequence[Controller]:
     return [EndpointsController()]

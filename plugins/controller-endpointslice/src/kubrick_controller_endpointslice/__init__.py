@@ -1,5 +1,6 @@
 """Keeps the EndpointSlices of every service with a selector."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kubrick_api.errors import StatusError
@@ -151,5 +152,5 @@ def _service_of(existing: Object) -> list[str]:
 
 
 @hookimpl
-def kubrick_register_controllers(kernel: Kernel) -> list[Controller]:
+def kubrick_register_controllers(kernel: Kernel) -> Sequence[Controller]:
     return [EndpointSliceController()]

@@ -1,5 +1,6 @@
 """Watches over nodes: says when one has fallen silent, taints it, and marks its pods as not ready."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import trio
@@ -171,5 +172,5 @@ def _statuses(node: Object) -> dict[str, str]:
 
 
 @hookimpl
-def kubrick_register_controllers(kernel: Kernel) -> list[Controller]:
+def kubrick_register_controllers(kernel: Kernel) -> Sequence[Controller]:
     return [NodeLifecycleController()]

@@ -1,5 +1,6 @@
 """Removes pods that nobody else will: every 20 seconds (see plan.py for which)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import trio
@@ -85,5 +86,5 @@ def kubrick_register_settings() -> type:
 
 
 @hookimpl
-def kubrick_register_controllers(kernel: Kernel) -> list[Controller]:
+def kubrick_register_controllers(kernel: Kernel) -> Sequence[Controller]:
     return [PodGarbageCollector()]

@@ -1,6 +1,7 @@
 """Publishes the cluster's root certificate as ConfigMap kube-root-ca.crt in every namespace, so that
 pods can verify the API server."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,5 +110,5 @@ def kubrick_register_settings() -> type:
 
 
 @hookimpl
-def kubrick_register_controllers(kernel: Kernel) -> list[Controller]:
+def kubrick_register_controllers(kernel: Kernel) -> Sequence[Controller]:
     return [RootCACertificatePublisher(kernel)]

@@ -1,5 +1,6 @@
 """Keeps a service account called "default" in every namespace."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kubrick_api.errors import StatusError
@@ -53,5 +54,5 @@ def is_terminating(error: StatusError) -> bool:
 
 
 @hookimpl
-def kubrick_register_controllers(kernel: Kernel) -> list[Controller]:
+def kubrick_register_controllers(kernel: Kernel) -> Sequence[Controller]:
     return [ServiceAccountController()]

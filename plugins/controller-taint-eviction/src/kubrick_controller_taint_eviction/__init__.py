@@ -1,6 +1,7 @@
 """Evicts pods from nodes with NoExecute taints they don't tolerate (or no longer do)."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from kubrick_api.errors import StatusError
@@ -116,5 +117,5 @@ def _key(pod: Object) -> str:
 
 
 @hookimpl
-def kubrick_register_controllers(kernel: Kernel) -> list[Controller]:
+def kubrick_register_controllers(kernel: Kernel) -> Sequence[Controller]:
     return [TaintEvictionController()]

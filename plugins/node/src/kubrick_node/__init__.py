@@ -1,5 +1,6 @@
 """The node agent: a kubelet that drives whatever `ContainerRuntime` it is given."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kubrick_kernel import Kernel, hookimpl
@@ -22,7 +23,7 @@ NODES_BINDING: dict[str, Any] = {
 
 
 @hookimpl(optionalhook=True)
-def kubrick_register_bootstrap_objects(kernel: Kernel) -> list[dict[str, Any]]:
+def kubrick_register_bootstrap_objects(kernel: Kernel) -> Sequence[dict[str, Any]]:
     """Lets nodes do what the role system:node says."""
     return [NODES_BINDING]
 

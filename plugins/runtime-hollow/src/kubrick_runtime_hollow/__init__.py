@@ -1,6 +1,8 @@
 """A container runtime without processes, and the nodes that run on it: pods walk through their states
 as their annotations say (see script.py), so that a cluster of any size fits into one process."""
 
+from collections.abc import Sequence
+
 from kubrick_kernel import Component, Kernel, Option, hookimpl
 
 
@@ -12,12 +14,12 @@ def kubrick_register_settings() -> type:
 
 
 @hookimpl
-def kubrick_register_options() -> list[Option]:
+def kubrick_register_options() -> Sequence[Option]:
     return [Option("--nodes", "runtime-hollow", "nodes", "How many hollow nodes to run.", int)]
 
 
 @hookimpl
-def kubrick_register_components(kernel: Kernel) -> list[Component]:
+def kubrick_register_components(kernel: Kernel) -> Sequence[Component]:
     from kubrick_runtime_hollow.nodes import HollowNodes
 
     nodes = HollowNodes(kernel, kernel.settings("runtime-hollow"))

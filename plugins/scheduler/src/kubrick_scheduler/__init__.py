@@ -6,7 +6,7 @@ scheduler starts.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -121,7 +121,7 @@ def kubrick_register_components(kernel: "Kernel") -> Sequence[Component]:
 
 
 @hookimpl(optionalhook=True)
-def kubrick_register_collectors(kernel: "Kernel") -> Sequence[object]:
+def kubrick_register_collectors(kernel: "Kernel") -> Sequence[Any]:
     """The API server of this process, if there is one, shows the scheduler's metrics with its own."""
     return (kernel.find(Metrics),)
 
