@@ -4,7 +4,7 @@ Offers what the rest of the program needs of it: `kubrick_client.Connector`, `ku
 and `Storage`, `kubrick_apiserver.access.AccessControl`, and `kubrick_client.RootCA` when it listens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubrick_kernel.hookspecs import hookimpl
@@ -100,3 +100,12 @@ def kubrick_register_collectors(kernel: "Kernel") -> Sequence[Any]:
     from kubrick_apiserver.server import APIServer
 
     return (kernel.find(APIServer).metrics,)
+
+
+@hookimpl
+def kubrick_register_health_checks(kernel: "Kernel") -> "Sequence[tuple[str, Callable[[], Awaitable[None]]]]":
+    async def store_answers() -> None:
+        await kernel.store.get(b"health/check")
+
+    # Clients and scripts know the store's check by kube-apiserver's names for it.
+    return (("etcd", store_answers), ("etcd-readiness", store_answers))

@@ -25,6 +25,7 @@ from kubrick_kernel import ConfigurationError
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.x509 import CertificateBuilder
 
 CA_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=365)
@@ -229,9 +230,9 @@ class _Maker:
 
     def _builder(
         self, subject: "x509.Name", issuer: "x509.Name", key: "EllipticCurvePrivateKey", life: timedelta
-    ) -> "x509.CertificateBuilder":
+    ) -> "CertificateBuilder":
         x509 = self._x509
-        return (
+        builder: CertificateBuilder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(issuer)
@@ -241,6 +242,7 @@ class _Maker:
             .not_valid_after(self._now + life)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
+        return builder
 
     def _name(self, common: str, organization: str = "") -> "x509.Name":
         attribute = self._x509.NameAttribute

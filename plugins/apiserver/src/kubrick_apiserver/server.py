@@ -5,7 +5,7 @@ opened before the bootstrap because the kubernetes Service names it, and served 
 """
 
 import socket as stdlib_socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -142,20 +142,12 @@ class APIServer:
     def _add_checks(self) -> None:
         health = self.health
         health.add("ping", ping)
-        health.add("etcd", self._store_answers)
-        health.add("etcd-readiness", self._store_answers, ("readyz",))
-        for name in POST_START:
-            health.add(f"poststarthook/{name}", self._is_bootstrapped)
-        answers: Iterable[Iterable[tuple[str, Callable[[], Awaitable[None]]]]]
-        answers = self._kernel.plugins.hook.kubrick_register_health_checks(kernel=self._kernel)
-        for answer in answers:
+        for answer in self._kernel.plugins.hook.kubrick_register_health_checks(kernel=self._kernel):
             for name, check in answer:
                 health.add(name, check)
+        for name in POST_START:
+            health.add(f"poststarthook/{name}", self._is_bootstrapped)
         health.add("shutdown", health.not_shutting_down, ("readyz",))
-
-    async def _store_answers(self) -> None:
-        """The check that kube-apiserver calls etcd."""
-        await self._kernel.store.get(b"health/check")
 
     async def _is_bootstrapped(self) -> None:
         if not self._bootstrapped:

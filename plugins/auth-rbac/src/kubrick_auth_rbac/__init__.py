@@ -3,7 +3,7 @@
 Settings: none. The default roles and bindings of Kubernetes are in policy.json.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubrick_kernel.hookspecs import hookimpl
@@ -62,3 +62,16 @@ def kubrick_register_bootstrap_reconcilers(kernel: "Kernel") -> "Mapping[GVK, Re
         GVK(group, "v1", "RoleBinding"): reconcile_binding,
         GVK(group, "v1", "ClusterRoleBinding"): reconcile_binding,
     }
+
+
+@hookimpl
+def kubrick_register_health_checks(kernel: "Kernel") -> "Sequence[tuple[str, Callable[[], Awaitable[None]]]]":
+    """Unwell until the default roles are in force, under kube-apiserver's name for it."""
+
+    async def bootstrapped() -> None:
+        rbac = _rbac(kernel)
+        rbac.update()
+        if rbac.index.rules_of("ClusterRole", ("", "cluster-admin")) is None:
+            raise RuntimeError("there is no ClusterRole cluster-admin")
+
+    return (("poststarthook/rbac/bootstrap-roles", bootstrapped),)

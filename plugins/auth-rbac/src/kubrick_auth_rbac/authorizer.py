@@ -11,6 +11,7 @@ import trio
 
 from kubrick_api import codec
 from kubrick_api.storage import UserInfo
+from kubrick_api_rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from kubrick_apiserver.auth import Access, ResourceRules
 from kubrick_auth_rbac.index import Index, Key, Object, UserGrants, aggregate
 from kubrick_auth_rbac.rules import Grant, Rule
@@ -34,12 +35,12 @@ class RBAC:
     def __init__(self, kernel: "Kernel") -> None:
         self.index = Index()
         self._feeds: list[tuple[Topic, Callable[[Key, Object | None], None]]] = [
-            (kernel.bus.topic(f"{plural}.rbac.authorization.k8s.io/".encode()), take)
-            for plural, take in (
-                ("roles", self.index.role),
-                ("clusterroles", self.index.role),
-                ("rolebindings", self.index.binding),
-                ("clusterrolebindings", self.index.binding),
+            (kernel.bus.topic(f"{resource.qualified}/".encode()), take)
+            for resource, take in (
+                (ROLES, self.index.role),
+                (CLUSTER_ROLES, self.index.role),
+                (ROLE_BINDINGS, self.index.binding),
+                (CLUSTER_ROLE_BINDINGS, self.index.binding),
             )
         ]
         self._subscriptions: list[Subscription] = []
