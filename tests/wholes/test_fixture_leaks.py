@@ -35,7 +35,7 @@ async def test_a_hundred_clusters_leave_no_task_thread_file_or_socket():
         await one_cluster()
     gc.collect()
     assert open_files() == files
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # an idle one of trio's may have ended meanwhile
     assert trio.lowlevel.current_statistics().tasks_living == tasks
 
 
@@ -44,6 +44,6 @@ async def test_a_stopped_process_leaves_no_process_and_no_lock(tmp_path):
     await cluster.start()
     pid = cluster.pid
     assert await cluster.stop() == 0
-    assert not os.path.exists(f"/proc/{pid}")
+    assert not await trio.Path(f"/proc/{pid}").exists()
     await cluster.start()
     assert await cluster.stop() == 0

@@ -53,8 +53,8 @@ class Context(Protocol):
 
 
 class Controller(Protocol):
-    """One control loop. `name` is its service account ("deployment-controller"), `workers` how many
-    keys it reconciles at once."""
+    """One control loop. `name` is its service account ("deployment-controller"; a controller that shares
+    another's role says whose in an attribute `service_account`), `workers` how many keys it reconciles at once."""
 
     name: str
     workers: int

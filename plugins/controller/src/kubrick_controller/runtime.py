@@ -147,7 +147,8 @@ class Controllers:
         return sorted(found, key=lambda pair: pair[1].name)
 
     def _prepare(self, controller: Controller, plugin: str, shared: SharedInformers) -> RunningController:
-        client = connect(self.kernel, f"system:serviceaccount:kube-system:{controller.name}")
+        account = getattr(controller, "service_account", controller.name)
+        client = connect(self.kernel, f"system:serviceaccount:kube-system:{account}")
         recorder = EventRecorder(client, controller.name)
         running = RunningController(
             controller, plugin, self.kernel, client, recorder, WorkQueue(controller.name), shared, self.kernel.clock
