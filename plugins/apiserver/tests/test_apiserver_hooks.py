@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import pytest
 import trio
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from kubrick_api.errors import forbidden, unauthorized
+from kubrick_api.errors import StatusError, forbidden, unauthorized
 from kubrick_api.names import GVK, GVR
 from kubrick_api.storage import UserInfo
 from kubrick_apiserver.access import AccessControl
