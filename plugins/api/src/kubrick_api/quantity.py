@@ -7,9 +7,11 @@ quotas ask, with a fast path for the usual spellings.
 """
 
 import re
-from fractions import Fraction
 from functools import lru_cache, total_ordering
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -68,7 +70,10 @@ class Quantity:
         return -(-self._nano // NANO)
 
     @property
-    def exact(self) -> Fraction:
+    def exact(self) -> "Fraction":
+        """The amount, unrounded."""
+        from fractions import Fraction
+
         return Fraction(self._nano, NANO)
 
     def __add__(self, other: "Quantity") -> "Quantity":
