@@ -18,6 +18,7 @@ from kubrick_kernel import (
     MemoryStore,
     Profile,
     Put,
+    Store,
     TrioClock,
     build_plugin_manager,
     hookimpl,
@@ -144,3 +145,15 @@ def test_a_store_plugin_that_does_not_know_its_own_name_is_called_broken() -> No
     manager = build_plugin_manager(composition, {"bare": plugin(kubrick_register_profiles), "store-odd": plugin()})
     with pytest.raises(ConfigurationError, match="plugin 'store-odd' doesn't provide a store called 'odd'"):
         Kernel(composition, plugins=manager)
+
+
+def test_the_chosen_store_comes_from_its_plugin() -> None:
+    class OddStore(MemoryStore):
+        pass
+
+    def kubrick_open_store(kernel: Kernel, name: str) -> Store | None:
+        return OddStore(kernel.clock) if name == "odd" else None
+
+    composition = Composition(profile="bare", store="odd")
+    extra = {"bare": plugin(kubrick_register_profiles), "store-odd": plugin(kubrick_open_store)}
+    assert isinstance(Kernel(composition, plugins=build_plugin_manager(composition, extra)).store, OddStore)
