@@ -7,13 +7,15 @@ Nothing else in the program may ask the machine for the time or for random numbe
 
 import os
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 from random import Random as Random  # the one door to the type, too
 from typing import Protocol
 
 import trio
 
+VERSION_4 = 0x4000 << 64 | 0x8000 << 48
+VERSION_MASK = ~(0xF000 << 64 | 0xC000 << 48)
+"""The bits that RFC 9562 sets aside for version and variant."""
 VIRTUAL_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -63,7 +65,7 @@ def generator(seed: int | None) -> Random:
 
 def rfc3339(moment: datetime) -> str:
     """`moment` as Kubernetes writes a Time: UTC, whole seconds, ending in Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def rfc3339_micro(moment: datetime) -> str:
@@ -73,7 +75,8 @@ def rfc3339_micro(moment: datetime) -> str:
 
 def seeded_uuid(generator: Random) -> str:
     """A version 4 UUID drawn from `generator`. For names and identities, never for secrets."""
-    return str(uuid.UUID(int=generator.getrandbits(128), version=4))
+    digits = f"{generator.getrandbits(128) & VERSION_MASK | VERSION_4:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def process_age() -> float:
