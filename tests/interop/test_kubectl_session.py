@@ -53,7 +53,12 @@ async def test_a_deployment_from_creation_to_deletion(real_cluster: RealCluster,
     await run("rollout", "status", "deployment/web", "--timeout=30s")
     assert "exposed" in await run("expose", "deployment", "web", "--port=80")
     await run(
-        "wait", "--for=jsonpath={.endpoints[4].conditions.ready}=true", "endpointslices", "--all", "--timeout=30s"
+        "wait",
+        "--for=jsonpath={.endpoints[4].conditions.ready}=true",
+        "endpointslices",
+        "-l",
+        "kubernetes.io/service-name=web",
+        "--timeout=30s",
     )
     slices = json.loads(await run("get", "endpointslices", "-l", "kubernetes.io/service-name=web", "-o", "json"))
     assert sum(len(s["endpoints"]) for s in slices["items"]) == 5
@@ -69,7 +74,7 @@ async def test_a_deployment_from_creation_to_deletion(real_cluster: RealCluster,
         assert expected in described
     assert "Scheduled" in await run("events")
     assert "labeled" in await run("label", "pod", pod, "tier=front")
-    assert "annotated" in await run("annotate", "pod", pod, "note=hello")
+    assert "annotate" in await run("annotate", "pod", pod, "note=hello")
     assert pod in await run("get", "pods", "-l", "tier=front")
 
     assert "cordoned" in await run("cordon", "node-1")
@@ -120,7 +125,7 @@ async def test_apply_diff_and_patch(real_cluster: RealCluster, kubectl: str):
     ):
         assert "patched" in await run("patch", "configmap", "settings", "--type", kind, "-p", patch)
     assert json.loads(await run("get", "configmap", "settings", "-o", data)) == {"kept": "3", "b": "2", "c": "3"}
-    refused = await run("apply", "-f", "-", stdin=CONFIG.replace("data:", "date:"), check=False)
+    refused = await run("apply", "-f", "-", stdin=CONFIG.replace("\ndata:", "\ndate:"), check=False)
     assert 'unknown field "date"' in refused
 
 
