@@ -39,11 +39,12 @@ check: setup  ## style, types, layers, house rules
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/house
 
-bench: setup  ## figures, beside those of Kubernetes
+bench: setup  ## figures, beside those of Kubernetes: make bench ARGS=cluster_start
 	$(BIN)/python tests/bench $(ARGS)
 
-soak: setup  ## the property tests, with a hundred times the examples
+soak: setup  ## the property tests with a hundred times the examples, and everything that takes long
 	$(BIN)/pytest --hypothesis-profile=soak $(ARGS) kernel plugins
+	@set -e; for script in tests/*/soak_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 new: setup  ## a new plugin package: make new KIND=controller NAME=acme-labeller
 	$(BIN)/kubrick new $(KIND) $(NAME)
