@@ -1,22 +1,23 @@
 """The API over HTTPS, by httpx: any Kubernetes API server will do.
 
-A watch is one streamed answer, an event a line. 429 and 5xx answers that say when to try again are
-tried again, as kubectl does; what was never answered is `Unreachable` and the caller's to retry.
+429 and 5xx answers that say when to try again are tried again, as kubectl does; what was never
+answered is `Unreachable` and the caller's to retry. Watches go another way: `kubrick_client.streamed`.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import orjson
 import trio
 
-from kubrick_api.errors import StatusError
 from kubrick_api.storage import Call
 from kubrick_client.kubeconfig import Access
-from kubrick_client.transport import Unreachable, WatchEvent
+from kubrick_client.refusal import to_status
+from kubrick_client.streamed import LineStream, Server, no_answer, opened
+from kubrick_client.transport import WatchStream
 
 Object = dict[str, Any]
 METHODS = {
@@ -32,21 +33,6 @@ METHODS = {
 ATTEMPTS = 10
 LONGEST_PAUSE = 30.0
 TIMEOUT = 60.0
-REASONS = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    409: "Conflict",
-    410: "Gone",
-    415: "UnsupportedMediaType",
-    422: "Invalid",
-    429: "TooManyRequests",
-    500: "InternalError",
-    503: "ServiceUnavailable",
-    504: "Timeout",
-}
 
 
 def path_of(call: Call) -> str:
@@ -62,30 +48,6 @@ def path_of(call: Call) -> str:
     return "/".join(parts)
 
 
-def to_status(code: int, body: bytes, headers: httpx.Headers) -> StatusError:
-    """A refusal as an error, whether or not the body is a Status (a proxy's page is not)."""
-    try:
-        status = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        status = None
-    extra = (("Retry-After", headers["Retry-After"]),) if "Retry-After" in headers else ()
-    if isinstance(status, dict) and status.get("kind") == "Status":
-        return from_status(status, code, extra)
-    message = body[:2048].decode(errors="replace").strip() or f"the server answered {code}"
-    return StatusError(code, REASONS.get(code, ""), message, None, extra)
-
-
-def from_status(status: Object, code: int = 0, headers: tuple[tuple[str, str], ...] = ()) -> StatusError:
-    """A metav1.Status as an error."""
-    return StatusError(
-        status.get("code") or code,
-        status.get("reason", ""),
-        status.get("message", ""),
-        status.get("details"),
-        headers,
-    )
-
-
 class HttpsTransport:
     """One identity at one server. Connections are opened when first needed, and closed by `aclose`."""
 
@@ -93,6 +55,7 @@ class HttpsTransport:
         self.access = access
         self._agent = agent
         self._http: httpx.AsyncClient | None = None
+        self._address: Server | None = None
 
     async def call(self, call: Call) -> Object:
         content = orjson.dumps(call.body) if call.body is not None else None
@@ -105,88 +68,60 @@ class HttpsTransport:
             if pause is None or attempt == ATTEMPTS - 1:
                 break
             await trio.sleep(pause)
-        raise to_status(answer.status_code, answer.content, answer.headers)
+        raise to_status(answer.status_code, answer.content, dict(answer.headers))
 
     @asynccontextmanager
-    async def watch(self, call: Call) -> "AsyncIterator[LineStream]":
-        request = self._request(call, None, {"watch": "true"})
-        request.extensions["timeout"] = {"connect": TIMEOUT, "write": TIMEOUT, "pool": TIMEOUT, "read": None}
-        try:
-            answer = await self._client().send(request, stream=True)
-        except httpx.TransportError as error:
-            raise Unreachable(_words(error, self.access.server)) from None
-        try:
-            if not answer.is_success:
-                raise to_status(answer.status_code, await answer.aread(), answer.headers)
-            yield LineStream(answer, self.access.server)
-        finally:
-            with trio.CancelScope(shield=True):
-                await answer.aclose()
+    async def watch(self, call: Call) -> AsyncIterator[WatchStream]:
+        query = urlencode({**call.params, "watch": "true"})
+        async with opened(self._server(), f"{path_of(call)}?{query}", self._headers()) as answer:
+            if answer.code >= 300:
+                raise to_status(answer.code, await answer.read(), answer.headers)
+            yield LineStream(answer)
 
     async def aclose(self) -> None:
         if self._http is not None:
             await self._http.aclose()
             self._http = None
 
+    def _server(self) -> Server:
+        """Where it is and how to trust it; the TLS context is made once."""
+        if self._address is None:
+            secure = self.access.server.startswith("https:")
+            self._address = Server(self.access.server, self.access.tls() if secure else None, self.access.server_name)
+        return self._address
+
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
             self._http = httpx.AsyncClient(
-                verify=self.access.tls(), timeout=TIMEOUT, limits=limits, trust_env=False, follow_redirects=False
+                verify=self._server().tls or False, timeout=TIMEOUT, limits=limits, trust_env=False
             )
         return self._http
 
-    def _request(self, call: Call, content: bytes | None, more: dict[str, str] | None = None) -> httpx.Request:
+    def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": self._agent}
-        if content is not None:
-            headers["Content-Type"] = call.content_type
         if authorization := self.access.authorization():
             headers["Authorization"] = authorization
-        extensions = {"sni_hostname": self.access.server_name} if self.access.server_name else None
+        return headers
+
+    def _request(self, call: Call, content: bytes | None) -> httpx.Request:
+        headers = self._headers()
+        if content is not None:
+            headers["Content-Type"] = call.content_type
         return self._client().build_request(
             METHODS[call.verb],
             self.access.server + path_of(call),
-            params={**call.params, **(more or {})},
+            params=dict(call.params),
             content=content,
             headers=headers,
-            extensions=extensions,
+            extensions={"sni_hostname": self.access.server_name} if self.access.server_name else None,
         )
 
     async def _send(self, call: Call, content: bytes | None) -> httpx.Response:
         try:
             return await self._client().send(self._request(call, content))
         except httpx.TransportError as error:
-            raise Unreachable(_words(error, self.access.server)) from None
-
-
-class LineStream:
-    """`WatchStream` over a streamed answer: one JSON object a line."""
-
-    def __init__(self, answer: httpx.Response, server: str) -> None:
-        self._chunks = answer.aiter_bytes()
-        self._server = server
-        self._rest = b""
-
-    async def receive(self) -> list[WatchEvent]:
-        """Everything that arrived at once; [] at the end of the stream, or when it broke off."""
-        while True:
-            try:
-                chunk = await anext(self._chunks)
-            except (StopAsyncIteration, httpx.RemoteProtocolError, httpx.ReadError):
-                return []
-            except httpx.TransportError as error:
-                raise Unreachable(_words(error, self._server)) from None
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            events = [self._event(line) for line in lines if line.strip()]
-            if events:
-                return events
-
-    @staticmethod
-    def _event(line: bytes) -> WatchEvent:
-        event = orjson.loads(line)
-        if event["type"] == "ERROR":
-            raise from_status(event["object"], 500)
-        return WatchEvent(event["type"], event["object"])
+            raise no_answer(self.access.server, error) from None
 
 
 def _pause(answer: httpx.Response) -> float | None:
@@ -197,7 +132,3 @@ def _pause(answer: httpx.Response) -> float | None:
         return min(float(answer.headers["Retry-After"]), LONGEST_PAUSE)
     except (KeyError, ValueError):
         return None
-
-
-def _words(error: Exception, server: str) -> str:
-    return f"no answer from {server}: {str(error) or type(error).__name__}"

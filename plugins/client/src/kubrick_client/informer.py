@@ -22,6 +22,8 @@ Objects = list[Object]
 Key = tuple[str, str]
 BACKOFF_START = 0.8
 BACKOFF_LIMIT = 30.0
+SHORT = 1.0
+"""A watch that ends sooner than this is followed by a pause, however it ended."""
 PAGE = 500
 log = get_logger("client")
 
@@ -105,6 +107,7 @@ class Informer:
         """Runs until cancelled; started once the first list is in."""
         backoff = BACKOFF_START
         while True:
+            began = trio.current_time()
             try:
                 if not self.resource_version:
                     await self._relist()
@@ -112,16 +115,19 @@ class Informer:
                         self.synced = True
                         task_status.started()
                 await self._follow()
-                backoff = BACKOFF_START
+                failed = False
             except StatusError as error:
                 self.resource_version = ""
-                if error.code == 410:
-                    continue
-                log.warning("watching again", resource=self.gvr.qualified, error=str(error))
+                failed = error.code != 410
+                if failed:
+                    log.warning("watching again", resource=self.gvr.qualified, error=str(error))
             except Unreachable as error:
+                failed = True
                 log.info("watching again", resource=self.gvr.qualified, error=str(error))
-            else:
-                continue
+            if trio.current_time() - began >= SHORT:
+                backoff = BACKOFF_START
+                if not failed:
+                    continue
             await trio.sleep(backoff * (1 + self.client.generator.random()))
             backoff = min(backoff * 2, BACKOFF_LIMIT)
 
