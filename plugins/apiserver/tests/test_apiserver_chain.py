@@ -48,7 +48,7 @@ class Judge:
 
 
 def install(web: Any, *plugins: Any) -> AdmissionLog:
-    log = AdmissionLog(web.registry.clock.now, capacity=3)
+    log = AdmissionLog(web.registry.clock.now, capacity=3, patches=True)
     web.registry.chain = AdmissionChain(plugins, log)
     return log
 
@@ -96,9 +96,11 @@ async def test_deletes_and_patches_are_admitted_too(web: Any) -> None:
 
 
 async def test_the_servers_own_log_can_be_asked_for(web: Any) -> None:
+    log = web.cluster.kernel.find(AdmissionLog)
+    log.patches = True
     spec = {"containers": [{"name": "c", "image": "i"}]}
     await web("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "p"}, "spec": spec})
-    record = web.cluster.kernel.find(AdmissionLog).records(name="p")[0]
+    record = log.records(name="p")[0]
     by_name = {step.plugin: step for step in record.steps if step.phase == "mutating"}
     assert {"NamespaceLifecycle", "ServiceAccount", "Priority", "DefaultTolerationSeconds"} <= set(by_name)
     assert by_name["NamespaceLifecycle"].patch == []

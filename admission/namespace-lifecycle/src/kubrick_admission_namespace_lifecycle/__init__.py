@@ -6,6 +6,9 @@ Source: apiserver's plugin/namespace/lifecycle.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kubrick_api.errors import forbidden, not_found
+from kubrick_api_core.names import NAMESPACES
+from kubrick_apiserver.admission import refusal
 from kubrick_kernel.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -32,10 +35,6 @@ class NamespaceLifecycle:
         return resource.resource != "localsubjectaccessreviews"
 
     async def admit(self, attributes: "Attributes") -> None:
-        from kubrick_api.errors import forbidden, not_found
-        from kubrick_api_core.names import NAMESPACES
-        from kubrick_apiserver.admission import refusal
-
         if attributes.resource == NAMESPACES:
             if attributes.name in IMMORTAL:
                 raise forbidden(NAMESPACES, attributes.name, "this namespace may not be deleted")

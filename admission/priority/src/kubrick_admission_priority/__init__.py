@@ -6,6 +6,8 @@ Brings the two system classes. Source: plugin/pkg/admission/priority.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kubrick_api_scheduling.names import PRIORITY_CLASSES
+from kubrick_apiserver.admission import refusal
 from kubrick_kernel.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -70,8 +72,6 @@ class OneDefault:
         )
 
     async def validate(self, attributes: "Attributes") -> None:
-        from kubrick_apiserver.admission import refusal
-
         asked = attributes.object
         if asked is None or not asked.get("globalDefault"):
             return
@@ -85,17 +85,12 @@ class OneDefault:
 
 def default_class(reader: "Reader") -> Object | None:
     """The class of pods that name none; of several, the lowest."""
-    from kubrick_api_scheduling.names import PRIORITY_CLASSES
-
     defaults = [each for each in reader.list(PRIORITY_CLASSES) if each.get("globalDefault")]
     return min(defaults, key=lambda each: int(each["value"]), default=None)
 
 
 def _resolve(attributes: "Attributes", spec: Object) -> None:
     """Fill in priority and preemptionPolicy of a new pod. Raises 403."""
-    from kubrick_api_scheduling.names import PRIORITY_CLASSES
-    from kubrick_apiserver.admission import refusal
-
     name = spec.get("priorityClassName")
     if name:
         found = attributes.reader.get(PRIORITY_CLASSES, "", name)
@@ -164,9 +159,8 @@ def kubrick_register_health_checks(kernel: "Kernel") -> Sequence[tuple[str, Call
     async def bootstrapped() -> None:
         nonlocal seen
         from kubrick_api.storage import Reader
-        from kubrick_api_scheduling.names import PRIORITY_CLASSES
 
-        reader = kernel.find(Reader)
+        reader = kernel.find(Reader)  # type: ignore[type-abstract]  # a contract, found by its type
         seen = seen or all(reader.get(PRIORITY_CLASSES, "", name) for name, _, _ in SYSTEM_CLASSES)
         if not seen:
             raise RuntimeError("not finished")

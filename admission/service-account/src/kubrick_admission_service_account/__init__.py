@@ -8,6 +8,10 @@ Source: plugin/pkg/admission/serviceaccount.
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import trio
+
+from kubrick_api_core.names import SERVICE_ACCOUNTS
+from kubrick_apiserver.admission import refusal
 from kubrick_kernel.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -65,13 +69,8 @@ class ServiceAccount:
 
     async def _find(self, attributes: "Attributes", name: str) -> Object:
         """The account. Raises 403 when there is none; a default one is waited for."""
-        from kubrick_api_core.names import SERVICE_ACCOUNTS
-        from kubrick_apiserver.admission import refusal
-
         account = attributes.reader.get(SERVICE_ACCOUNTS, attributes.namespace, name)
         if account is None and name == DEFAULT:
-            import trio
-
             for _ in range(ATTEMPTS):
                 await trio.sleep(INTERVAL)
                 account = attributes.reader.get(SERVICE_ACCOUNTS, attributes.namespace, name)
@@ -135,8 +134,6 @@ def token_volume(name: str) -> Object:
 
 def check_mirror(attributes: "Attributes", pod: Object) -> None:
     """A static pod's mirror image comes from a node's disk: the API's secrets are not for it. Raises 403."""
-    from kubrick_apiserver.admission import refusal
-
     spec = pod.get("spec") or {}
     if spec.get("serviceAccountName"):
         raise refusal(attributes, "a mirror pod may not reference service accounts")

@@ -1,14 +1,14 @@
 """The admission chain: every mutating step in order, then every validating one, each leaving a record.
 
-A request asks only the plugins that say they handle it. What a step changed is kept as the object's bytes
-before and after it, and turned into a JSON Patch when somebody asks; the log is a bounded ring, and
-recording costs one encoding per step that ran.
+A request asks only the plugins that say they handle it. The log is a bounded ring. Who did what, how it
+ended and how long it took is always recorded; what a step changed costs an encoding of the object and
+is recorded while `AdmissionLog.patches` is set, as bytes that become a JSON Patch when somebody asks.
 """
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import trio
@@ -39,12 +39,14 @@ class Entry:
     plugin: str
     phase: str
     reason: str | None
-    before: bytes
-    after: bytes
+    before: bytes | None
+    after: bytes | None
     seconds: float
 
     def step(self) -> Step:
-        patch = [] if self.before == self.after else difference(orjson.loads(self.before), orjson.loads(self.after))
+        patch: list[dict[str, Any]] = []
+        if self.before is not None and self.after is not None and self.before != self.after:
+            patch = difference(orjson.loads(self.before), orjson.loads(self.after))
         return Step(self.plugin, self.phase, self.reason is None, self.reason or "", patch, self.seconds)
 
 
@@ -68,10 +70,12 @@ class AdmissionRecord:
 
 
 class AdmissionLog:
-    """The last `capacity` requests that went through admission; 0 records nothing."""
+    """The last `capacity` requests that went through admission; 0 records nothing. `patches` says
+    whether steps record what they change, and may be set at any time."""
 
-    def __init__(self, now: Callable[[], datetime], capacity: int = CAPACITY) -> None:
+    def __init__(self, now: Callable[[], datetime], capacity: int = CAPACITY, *, patches: bool = False) -> None:
         self.now = now
+        self.patches = patches
         self._records: deque[AdmissionRecord] = deque(maxlen=capacity)
 
     @property
@@ -130,14 +134,15 @@ class AdmissionChain:
         which goes on to `validate`."""
         loose = False
         record = None
-        before = b""
+        log = self.log
+        before: bytes | None = None
         for plugin, exact in self.mutating:
             if not plugin.handles(attributes):
                 continue
             loose = loose or not exact
-            if record is None and self.log is not None and self.log.recording:
-                record = self.log.begin(attributes)
-                before = orjson.dumps(attributes.object)
+            if record is None and log is not None and log.recording:
+                record = log.begin(attributes)
+                before = orjson.dumps(attributes.object) if log.patches else None
             if record is None:
                 await plugin.admit(attributes)
             else:
@@ -154,19 +159,25 @@ class AdmissionChain:
             if record is None:
                 await plugin.validate(attributes)
             else:
-                await _recorded(record, plugin.name, VALIDATING, plugin.validate(attributes), attributes, b"")
+                await _recorded(record, plugin.name, VALIDATING, plugin.validate(attributes), attributes, None)
 
 
 async def _recorded(
-    record: AdmissionRecord, name: str, phase: str, step: Awaitable[None], attributes: Attributes, before: bytes
-) -> bytes:
-    """Run one step and write down what it did; returns the object's bytes after it."""
+    record: AdmissionRecord,
+    name: str,
+    phase: str,
+    step: Awaitable[None],
+    attributes: Attributes,
+    before: bytes | None,
+) -> bytes | None:
+    """Run one step and write down how it ended; with the object's bytes `before` it, also what it
+    changed. Returns the bytes after it."""
     started = trio.current_time()
     reason: str | None = None
     after = before
     try:
         await step
-        if phase == MUTATING:
+        if before is not None:
             after = orjson.dumps(attributes.object)
     except StatusError as error:
         reason = error.message
