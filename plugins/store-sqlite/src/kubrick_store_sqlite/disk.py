@@ -61,8 +61,8 @@ PAGE = 500
 SCAN = 20_000
 """Commits looked through for one page of history, so that a read of a rare prefix can be cancelled."""
 
-REPLACED = f"p.id >= l.previous << {SHIFT} AND p.id < (l.previous + 1) << {SHIFT} AND p.key = l.key"
-"""Joins `log p` to `log l`: what a change replaced."""
+REPLACED = f"p.id >= l.previous << {SHIFT} AND p.id < (l.previous + 1) << {SHIFT} AND +p.key = l.key"
+"""Joins `log p` to `log l`: what a change replaced. The plus keeps SQLite from indexing all keys for it."""
 
 Parameters = list[int | bytes | float | None]
 
@@ -148,7 +148,7 @@ class Disk:
             with self.writing:
                 self.writing.execute(
                     "DELETE FROM log WHERE id IN"
-                    f" (SELECT p.id FROM log l JOIN log p ON {REPLACED} WHERE l.id >= ? AND l.id < ?)",
+                    f" (SELECT p.id FROM log l CROSS JOIN log p ON {REPLACED} WHERE l.id >= ? AND l.id < ?)",
                     span,
                 )
                 self.writing.execute("DELETE FROM log WHERE id >= ? AND id < ? AND value IS NULL", span)
@@ -158,12 +158,12 @@ class Disk:
 
     def checkpoint(self, connection: apsw.Connection) -> int:
         """Copy committed pages from the write-ahead log to the file without blocking anybody; how
-        many are left. Once none is left, the next commit begins the log anew."""
+        many are left by now. Once none is left, the next commit begins the log anew."""
         try:
-            pages, done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            _, done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.BusyError:
             return self.wal_pages
-        return pages - done
+        return self.wal_pages - done
 
     def history(self, prefix: bytes, end: bytes | None, after: int, until: int) -> tuple[list[Event], int]:
         """One page of changes of `prefix` (whose keys stand before `end`) in (after, until], and the

@@ -37,9 +37,9 @@ T = TypeVar("T")
 FILE = "store.db"
 WINDOW = 1024
 """Events kept in memory for watches that are about to catch up."""
-WAL_PAGES = 4000
+WAL_PAGES = 8000
 """Length of the write-ahead log (pages of 4 KiB) that starts a checkpoint."""
-REST = 250
+REST = 500
 """Pages that the writer itself may be asked to copy, to bring a checkpoint to its end."""
 
 
