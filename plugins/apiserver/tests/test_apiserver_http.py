@@ -111,7 +111,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
 
 
 async def test_a_small_response_is_one_send() -> None:
-    sent = []
+    sent: list[bytes] = []
 
     class Recorder:
         async def receive_some(self, max_bytes: int) -> bytes:

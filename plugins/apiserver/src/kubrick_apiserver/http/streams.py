@@ -118,6 +118,8 @@ class TLSStream:
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """The next bytes; b"" at the end, a ragged one included: HTTP says itself where messages end."""
+        if not (self._incoming.pending or self._incoming.eof or self._tls.pending()):
+            await self._receive()  # to ask TLS first would only raise
         while True:
             try:
                 return self._tls.read(max_bytes)
