@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--nodes", type=int, default=5000)
     parser.add_argument("--pods", type=int, default=10000)
     asked = parser.parse_args(arguments)
-    print(f"pure scheduling cycle, {asked.nodes} nodes, {asked.pods} pods")  # noqa: T201
+    print(f"pure scheduling cycle, {asked.nodes} nodes, {asked.pods} pods")
     cases = (
         ("SchedulingBasic", basic, 1000, 356),
         ("SchedulingNodeAffinity", in_a_zone, 5000, 255),
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     for name, make, before, kubernetes in cases:
         rate = measure(make, asked.nodes, before, asked.pods)
-        print(f"  {name:24} {rate:8,.0f} pods/s   kube-scheduler {kubernetes}   {rate / kubernetes:5.1f} ×")  # noqa: T201
+        print(f"  {name:24} {rate:8,.0f} pods/s   kube-scheduler {kubernetes}   {rate / kubernetes:5.1f} ×")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ refused, so none is lost. When active is empty, a backing-off pod is taken early
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Mapping
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count, takewhile
 from math import floor
 from typing import Any
 
@@ -29,7 +29,6 @@ log = get_logger("scheduler")
 INITIAL_BACKOFF = 1.0
 MAX_BACKOFF = 10.0
 MAX_IN_UNSCHEDULABLE = 300.0
-FLUSH_INTERVAL = 30.0
 
 ACTIVE = "active"
 BACKOFF = "backoff"
@@ -237,9 +236,8 @@ class SchedulingQueue:
                     self._leave(queued)
                     self._activate(queued, BACKOFF_COMPLETE)
         limit = now - self.max_in_unschedulable
-        for queued in tuple(self._waiting.values()):
-            if queued.place == UNSCHEDULABLE and queued.queued_at <= limit:
-                self._requeue(queued, UNSCHEDULABLE_TIMEOUT.label)
+        for queued in list(takewhile(lambda waiting: waiting.queued_at <= limit, self._unschedulable())):
+            self._requeue(queued, UNSCHEDULABLE_TIMEOUT.label)
 
     def next_flush(self) -> float | None:
         """When `flush` has something to do next, by the queue's clock; None: never, as things are."""
@@ -249,10 +247,9 @@ class SchedulingQueue:
                 heapq.heappop(heap)
             if heap:
                 times.append(heap[0][0])
-        if self._counts[UNSCHEDULABLE]:
-            oldest = min(q.queued_at for q in self._waiting.values() if q.place == UNSCHEDULABLE)
-            # kube-scheduler looks every 30 s only.
-            times.append(oldest + self.max_in_unschedulable)
+        oldest = next(self._unschedulable(), None)
+        if oldest is not None:
+            times.append(oldest.queued_at + self.max_in_unschedulable)
         return min(times) if times else None
 
     def backoff(self, queued: QueuedPod) -> float:
@@ -263,6 +260,10 @@ class SchedulingQueue:
         return min(self.initial_backoff * float(2 ** min(failures - 1, 30)), self.max_backoff)
 
     # Inside
+
+    def _unschedulable(self) -> Iterator[QueuedPod]:
+        """The one that has waited longest first."""
+        return (queued for queued in self._waiting.values() if queued.place == UNSCHEDULABLE)
 
     def _profile(self, queued: QueuedPod) -> Profile:
         return self.profiles[queued.pod.scheduler_name]

@@ -144,13 +144,16 @@ class Scheduler:
                 await self._loop()
 
     async def _loop(self) -> None:
+        """Try one pod after the other. A slot is taken before a pod is, so that being cancelled (leadership is
+        lost) loses no pod."""
         while True:
+            await self._slots.acquire()
             queued = self.queue.pop()
             if queued is not None:
-                await self._slots.acquire()
                 self._attempt(queued)
                 await trio.lowlevel.checkpoint()
                 continue
+            self._slots.release()
             self._wake = trio.Event()
             flush = self.queue.next_flush()
             with trio.move_on_at(flush if flush is not None else float("inf")):
