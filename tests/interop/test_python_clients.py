@@ -69,7 +69,8 @@ async def with_kr8s(kubeconfig: str) -> list[str]:
     await pod.patch({"metadata": {"labels": {"tier": "front"}}})
     await pod.refresh()
     assert pod.labels["tier"] == "front"
-    await pod.delete(grace_period=0)
+    await pod.delete()
+    await pod.wait("delete", timeout=30)
     assert not await pod.exists()
     return seen
 

@@ -13,7 +13,8 @@ READY_SECONDS = 30.0
 
 
 class RealCluster:
-    """One ``kubrick up``, its data directory and its kubeconfig. It can be killed and started again."""
+    """One ``kubrick up``, its data directory and its kubeconfig. It can be killed and started again, and
+    then listens where it did."""
 
     def __init__(self, data_dir: Path, arguments: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
@@ -21,6 +22,7 @@ class RealCluster:
         self._arguments = list(arguments)
         self._process: trio.Process | None = None
         self._log = data_dir / "up.log"
+        self._listen = "127.0.0.1:0"
 
     @property
     def pid(self) -> int:
@@ -39,7 +41,7 @@ class RealCluster:
             "--data-dir",
             str(self.data_dir),
             "--listen",
-            "127.0.0.1:0",
+            self._listen,
             *self._arguments,
         ]
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -51,10 +53,16 @@ class RealCluster:
                     break
                 await trio.sleep(0.01)
             else:
+                self._listen = self._address()
                 return
         output = self._log.read_text(errors="replace")
         await self.stop()
         raise RuntimeError(f"the cluster did not become ready:\n{output}")
+
+    def _address(self) -> str:
+        """HOST:PORT of the server in the kubeconfig."""
+        line = next(line for line in self.kubeconfig.read_text().splitlines() if "server:" in line)
+        return line.rpartition("//")[2].strip("\"' ")
 
     async def stop(self) -> int:
         """SIGTERM, wait, and return its exit code."""
