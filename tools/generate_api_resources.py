@@ -58,6 +58,15 @@ COLUMN_NAMES = {  # kinds whose columns the facts name otherwise than <kind>Colu
     "IPAddress": "ipAddressColumn",
     "PodDisruptionBudget": "podDisruptionBudgetColumn",
 }
+# What aggregated discovery says and the facts file leaves out.
+ALSO: dict[str, dict[str, list[str]]] = {
+    "ComponentStatus": {"shortNames": ["cs"]},
+    **{
+        f"{work}AdmissionPolicy{what}": {"categories": ["api-extensions"]}
+        for work in ("Mutating", "Validating")
+        for what in ("", "Binding")
+    },
+}
 # Kinds whose printers take their columns from elsewhere: custom-resource style definitions.
 OWN_COLUMNS = {
     "CustomResourceDefinition": [["Name", "string", "name", 0], ["Created At", "date", "", 0]],
@@ -129,6 +138,7 @@ def resource(path: str, entry: dict[str, Any], printers: dict[str, Any]) -> dict
     group, _, version = group_version.rpartition("/")
     package = SCHEMA_PACKAGES.get(group, f"io.k8s.api.{GROUPS[group][0]}")
     kind = entry["kind"]
+    entry = {**entry, **ALSO.get(kind, {})}
     table: dict[str, Any] = {
         "name": plural,
         "kind": kind,
