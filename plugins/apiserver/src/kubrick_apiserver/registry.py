@@ -80,7 +80,7 @@ class Registry:
     async def handle(self, call: Call) -> Object:
         """`Storage.handle`: any call but a watch, with dicts, without authorization."""
         resource = self.resource(call.resource)
-        if call.verb == "list":
+        if call.verb == "list" and resource.virtual is None:
             if "list" not in resource.verbs:
                 raise method_not_allowed()
             return await read.listing(self, resource, call)
