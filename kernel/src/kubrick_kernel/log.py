@@ -60,7 +60,7 @@ class _Stderr:
 
 
 def _structlog(name: str) -> Any:
-    import structlog
+    import structlog  # noqa: TID251 -- this is where it is kept
 
     line = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
 

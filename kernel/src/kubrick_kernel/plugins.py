@@ -6,7 +6,6 @@ hooks are pluggy's. A plugin that answers a hook nobody specifies is an error.
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, NoReturn, Protocol
 
 import pluggy
@@ -17,7 +16,7 @@ from stevedore.named import NamedExtensionManager
 from kubrick_kernel import hookspecs
 from kubrick_kernel.composition import Composition, Profile
 from kubrick_kernel.errors import ConfigurationError
-from kubrick_kernel.settings import suggest
+from kubrick_kernel.settings import closest, suggest
 
 GROUP = "kubrick"
 STORE_PREFIX = "store-"
@@ -138,7 +137,7 @@ class PluginManager(pluggy.PluginManager):
         for caller in self.get_hookcallers(error.plugin) or []:
             if caller.name not in known:
                 endings = {hook.removeprefix(HOOK_PREFIX): hook for hook in known}
-                close = get_close_matches(caller.name.removeprefix(HOOK_PREFIX), endings, n=1, cutoff=0.75)
+                close = closest(caller.name.removeprefix(HOOK_PREFIX), endings, cutoff=0.75)
                 advice = f"did you mean {endings[close[0]]}?" if close else "enable the plugin that owns this hook"
                 raise ConfigurationError(
                     f"plugin {name!r} answers {caller.name}, a hook that no enabled plugin has; {advice}"

@@ -6,8 +6,7 @@ lists, tuples and tables of these, and nested attrs classes.
 """
 
 import types
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -46,13 +45,20 @@ def structure(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 def suggest(name: str, known: Sequence[str] | Mapping[str, Any] | set[str], intro: str) -> str:
     """The end of a message about an unknown `name`: the closest known names, or all if they are few."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=3, cutoff=0.6)
+    close = closest(name, names)
     if close:
         return f"; did you mean {_join(close, 'or')}?"
     if not names:
         return f"; {intro}: none"
     shown = names if len(names) <= 12 else [*names[:12], "..."]
     return f"; {intro}: {', '.join(shown)}"
+
+
+def closest(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """Up to three of `names` that look like `name`."""
+    from difflib import get_close_matches  # costs a start without mistakes nothing
+
+    return get_close_matches(name, list(names), n=3, cutoff=cutoff)
 
 
 def describe(hint: Any) -> str:

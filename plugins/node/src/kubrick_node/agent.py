@@ -7,7 +7,6 @@ a process with many hollow nodes shares one watch between all of them.
 import math
 from typing import Any
 
-import structlog
 import trio
 
 from kubrick_api.errors import StatusError
@@ -15,7 +14,7 @@ from kubrick_api_coordination import LEASES
 from kubrick_api_core import NODES, PODS
 from kubrick_client import Client, EventRecorder, Unreachable
 from kubrick_client.recorder import reference
-from kubrick_kernel import Clock
+from kubrick_kernel import Clock, get_logger
 from kubrick_kernel.clock import Random
 from kubrick_node.plan import is_terminal
 from kubrick_node.register import (
@@ -33,7 +32,7 @@ from kubrick_node.runtime import ContainerRuntime
 from kubrick_node.worker import PodWorker
 
 Object = dict[str, Any]
-log = structlog.get_logger("node")
+log = get_logger("node")
 
 RETRY_SECONDS = 1.0
 TROUBLE = (StatusError, Unreachable)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-import structlog
 import trio
 
 from kubrick_kernel import Clock
@@ -14,7 +13,6 @@ from kubrick_node.runtime import ContainerRuntime, ContainerSpec, ContainerState
 from kubrick_node.status import pod_status
 
 Object = dict[str, Any]
-log = structlog.get_logger("node")
 
 RETRY_SECONDS = 1.0
 """How soon a failed step is looked at again (its own backoff decides when it is tried again)."""
