@@ -3,8 +3,9 @@
 `log` has a row for each change: id is the commit's revision and, in the low bits, the change's place
 in the commit, so that the table is append-only and in commit order; `previous` is the revision of
 what the key held before; a deletion has no value. `current` says which row of the log is each key's
-newest; a trigger keeps it, so that a group of commits is a single statement, which matters: each
-statement gives up Python's interpreter lock and has to get it back from a busy main thread.
+newest. Triggers keep it, so that a group of commits, or a step of the sweep, is a single statement,
+which matters: each statement gives up Python's interpreter lock and has to get it back from a busy
+main thread, five milliseconds later.
 
 Compaction is a line that is drawn at once (`meta.compacted`) and swept up to in small steps
 (`meta.swept`): each change behind the line makes the row it replaced, or its own if it is a
@@ -27,6 +28,9 @@ SHIFT = 20
 """Bits of a log id below the revision: a commit has at most 2**20 changes."""
 CHANGES = 1 << SHIFT
 
+REPLACED = f"p.id >= l.previous << {SHIFT} AND p.id < (l.previous + 1) << {SHIFT} AND +p.key = l.key"
+"""Joins `log p` to `log l`: what a change replaced. The plus keeps SQLite from indexing all keys for it."""
+
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4B42524B  # "KBRK"
 SCHEMA = f"""
@@ -48,6 +52,14 @@ END;
 CREATE TRIGGER deleted AFTER INSERT ON log WHEN new.value IS NULL BEGIN
     DELETE FROM current WHERE key = new.key;
 END;
+CREATE TRIGGER swept AFTER UPDATE ON meta WHEN new.name = 'swept' BEGIN
+    DELETE FROM log WHERE id IN (
+        SELECT p.id FROM log l CROSS JOIN log p ON {REPLACED}
+        WHERE l.id >= (old.value + 1) << {SHIFT} AND l.id < (new.value + 1) << {SHIFT}
+    );
+    DELETE FROM log
+    WHERE id >= (old.value + 1) << {SHIFT} AND id < (new.value + 1) << {SHIFT} AND value IS NULL;
+END;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
@@ -60,9 +72,6 @@ PAGE = 500
 """Changes per page of history."""
 SCAN = 20_000
 """Commits looked through for one page of history, so that a read of a rare prefix can be cancelled."""
-
-REPLACED = f"p.id >= l.previous << {SHIFT} AND p.id < (l.previous + 1) << {SHIFT} AND +p.key = l.key"
-"""Joins `log p` to `log l`: what a change replaced. The plus keeps SQLite from indexing all keys for it."""
 
 Parameters = list[int | bytes | float | None]
 
@@ -83,9 +92,9 @@ class Disk:
 
     def __init__(self, file: Path, synchronous: str) -> None:
         self.file = file
-        self._synchronous = synchronous
+        self._wal_begin = 0
         self.wal_pages = 0
-        """Length of the write-ahead log after the latest commit."""
+        """How many pages have been written to the write-ahead log since it last began anew."""
         try:
             self.writing = _connect(file, synchronous)
             _prepare(self.writing, file)
@@ -97,7 +106,6 @@ class Disk:
             raise ConfigurationError(
                 f"store {file}: cannot be opened for writing ({error}); check its owner"
             ) from error
-        self.writing.set_wal_hook(self._wal_grew)
 
     def close(self) -> None:
         """The last connection to close brings the file up to date and removes the write-ahead log."""
@@ -129,41 +137,39 @@ class Disk:
         size = COLUMNS * STATEMENT_ROWS
         if len(parameters) <= size:
             self.writing.execute(_insert(len(parameters) // COLUMNS), parameters)
-            return
-        with self.writing:
-            for begin in range(0, len(parameters), size):
-                chunk = parameters[begin : begin + size]
-                self.writing.execute(_insert(len(chunk) // COLUMNS), chunk)
+        else:
+            with self.writing:
+                for begin in range(0, len(parameters), size):
+                    chunk = parameters[begin : begin + size]
+                    self.writing.execute(_insert(len(chunk) // COLUMNS), chunk)
+        self._count_pages()
 
     def draw_line(self, compacted: int) -> None:
         """From now on everything before revision `compacted` may be swept."""
         self.writing.execute("UPDATE meta SET value = ? WHERE name = 'compacted'", (compacted,))
 
-    def sweep(self, after: int, until: int) -> None:
-        """Remove what the commits in (after, until] made superfluous. A power failure may undo it,
-        which spares it a disk flush: it is done again then."""
-        span = ((after + 1) << SHIFT, (until + 1) << SHIFT)
-        self.writing.execute("PRAGMA synchronous = normal")
-        try:
-            with self.writing:
-                self.writing.execute(
-                    "DELETE FROM log WHERE id IN"
-                    f" (SELECT p.id FROM log l CROSS JOIN log p ON {REPLACED} WHERE l.id >= ? AND l.id < ?)",
-                    span,
-                )
-                self.writing.execute("DELETE FROM log WHERE id >= ? AND id < ? AND value IS NULL", span)
-                self.writing.execute("UPDATE meta SET value = ? WHERE name = 'swept'", (until,))
-        finally:
-            self.writing.execute(f"PRAGMA synchronous = {self._synchronous}")
+    def sweep(self, until: int) -> None:
+        """Remove what the commits from the last sweep's to `until` made superfluous."""
+        self.writing.execute("UPDATE meta SET value = ? WHERE name = 'swept'", (until,))
+        self._count_pages()
 
-    def checkpoint(self, connection: apsw.Connection) -> int:
+    def checkpoint(self) -> int:
         """Copy committed pages from the write-ahead log to the file without blocking anybody; how
-        many are left by now. Once none is left, the next commit begins the log anew."""
-        try:
-            _, done = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.BusyError:
-            return self.wal_pages
+        many are left by now."""
+        _, done = self.checkpointing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         return self.wal_pages - done
+
+    def finish_checkpoint(self) -> None:
+        """The same in the writer thread, which leaves none: the next commit begins the log anew."""
+        pages, done = self.writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if pages == done:
+            self._wal_begin += self.wal_pages
+            self.wal_pages = 0
+
+    def _count_pages(self) -> None:
+        # Not by SQLite's hook: it is called without the interpreter lock, so that the lock would
+        # have to be waited for twice.
+        self.wal_pages = self.writing.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0] - self._wal_begin
 
     def history(self, prefix: bytes, end: bytes | None, after: int, until: int) -> tuple[list[Event], int]:
         """One page of changes of `prefix` (whose keys stand before `end`) in (after, until], and the
@@ -227,15 +233,12 @@ class Disk:
             part.unlink(missing_ok=True)
         return revision
 
-    def _wal_grew(self, connection: apsw.Connection, name: str, pages: int) -> int:
-        self.wal_pages = pages
-        return apsw.SQLITE_OK
-
 
 def _connect(file: Path, synchronous: str) -> apsw.Connection:
     connection = apsw.Connection(str(file), statementcachesize=2 * STATEMENT_ROWS)
     connection.set_busy_timeout(10_000)
-    connection.execute(f"PRAGMA synchronous = {synchronous}; PRAGMA journal_mode = wal")
+    connection.pragma("synchronous", synchronous)
+    connection.pragma("journal_mode", "wal")
     connection.wal_autocheckpoint(0)
     return connection
 

@@ -172,10 +172,10 @@ class SqliteStore:
         while True:
             await self._wal_is_long.wait()
             for _ in range(10):
-                if await trio.to_thread.run_sync(disk.checkpoint, disk.checkpointing) <= REST:
+                if await trio.to_thread.run_sync(disk.checkpoint) <= REST:
                     break
             if self._writer is not None:
-                await self._writer.order(lambda: disk.checkpoint(disk.writing))
+                await self._writer.order(disk.finish_checkpoint)
             self._wal_is_long = trio.Event()
 
     def _readable(self, revision: int) -> None:

@@ -203,7 +203,7 @@ class Writer:
         until = min(self._line, self._swept + self._stride)
         begin = time.perf_counter()
         try:
-            self._disk.sweep(self._swept, until)
+            self._disk.sweep(until)
         except apsw.Error:
             self._line = self._swept  # a full disk, say; the next compaction begins here again
             return
@@ -211,7 +211,7 @@ class Writer:
         if time.perf_counter() - begin > STEP:
             self._stride = max(self._stride // 2, 1)
         else:
-            self._stride = min(self._stride * 2, 4096)
+            self._stride = min(self._stride * 2, 1024)
 
 
 def _add_rows(rows: Parameters, committed: Committed, deadlines: Mapping[bytes, float]) -> None:
