@@ -3,7 +3,6 @@
 import pytest
 
 from kubrick_api.errors import StatusError
-from kubrick_api_authentication import SELF_SUBJECT_REVIEWS, TOKEN_REVIEWS
 from kubrick_api_authorization import SELF_SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_RULES_REVIEWS, SUBJECT_ACCESS_REVIEWS
 from kubrick_testing import run_cluster
 
@@ -22,11 +21,3 @@ async def test_who_may_do_what() -> None:
         assert rules["status"]["resourceRules"][0]["verbs"] == ["*"]
         with pytest.raises(StatusError, match="exactly one of nonResourceAttributes or resourceAttributes"):
             await cluster.client.create(SELF_SUBJECT_ACCESS_REVIEWS, {"spec": {}})
-
-
-async def test_who_somebody_is() -> None:
-    async with run_cluster("api") as cluster:
-        me = await cluster.client.create(SELF_SUBJECT_REVIEWS, {})
-        assert me["status"]["userInfo"]["username"] == "kubernetes-admin"
-        unknown = await cluster.client.create(TOKEN_REVIEWS, {"spec": {"token": "nonsense"}})
-        assert not unknown["status"].get("authenticated")

@@ -1,0 +1,23 @@
+"""Who somebody is, asked of a running API server."""
+
+import pytest
+
+from kubrick_api.errors import StatusError
+from kubrick_api_authentication import SELF_SUBJECT_REVIEWS, TOKEN_REVIEWS
+from kubrick_testing import run_cluster
+
+
+async def test_the_caller_learns_who_they_are() -> None:
+    async with run_cluster("api") as cluster:
+        client = cluster.client_of("ann", ("system:masters",))
+        me = await client.create(SELF_SUBJECT_REVIEWS, {})
+        assert me["status"]["userInfo"]["username"] == "ann"
+        assert "system:authenticated" in me["status"]["userInfo"]["groups"]
+
+
+async def test_an_unknown_token_is_nobodys_and_none_at_all_is_a_mistake() -> None:
+    async with run_cluster("api") as cluster:
+        unknown = await cluster.client.create(TOKEN_REVIEWS, {"spec": {"token": "nonsense"}})
+        assert not unknown["status"].get("authenticated")
+        with pytest.raises(StatusError, match=r"spec\.token: Required value"):
+            await cluster.client.create(TOKEN_REVIEWS, {"spec": {}})
