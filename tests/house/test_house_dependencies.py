@@ -20,10 +20,13 @@ BUILT = ("kernel", "api-core", "scheduler-node-ports")
 """A brick without hosts, one with data files, and a leaf: these are built and imported for real."""
 
 
-def imported(member: Any) -> set[str]:
-    """The distributions whose packages `member` imports, at run time or for types."""
+def imported(member: Any, *, for_tests: bool = False) -> set[str]:
+    """The distributions whose packages `member` imports, at run time or for types; `for_tests`: those
+    of its public test tools, which may need what its extra ``testing`` names."""
     packages = set()
-    for tree in member.modules.values():
+    for file, tree in member.modules.items():
+        if for_tests != ("testing" in file.relative_to(member.source).with_suffix("").parts):
+            continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 packages |= {alias.name.partition(".")[0] for alias in node.names}
@@ -40,13 +43,18 @@ def described(member: Any) -> set[str]:
     return {f"kubrick-api-{group}" for group in groups} - {f"kubrick-{member.name}"}
 
 
-def declared(member: Any) -> set[str]:
-    return {canonicalize_name(Requirement(line).name) for line in member.project["dependencies"]}
+def declared(member: Any, extra: str = "") -> set[str]:
+    lines = member.project.get("optional-dependencies", {}).get(extra, []) if extra else member.project["dependencies"]
+    return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
 def test_everything_imported_or_referred_to_is_declared(members: list[Any]) -> None:
-    missing = {member.name: (imported(member) | described(member)) - declared(member) for member in members}
-    lines = [f"{name} lacks {', '.join(sorted(found))}" for name, found in missing.items() if found]
+    lines = []
+    for member in members:
+        missing = (imported(member) | described(member)) - declared(member)
+        missing |= imported(member, for_tests=True) - declared(member) - declared(member, "testing")
+        if missing:
+            lines.append(f"{member.name} lacks {', '.join(sorted(missing))}")
     assert not lines, "\n".join(lines)
 
 
