@@ -121,6 +121,12 @@ class Topic:
         """The bus's revision."""
         return self._bus.revision
 
+    @property
+    def changed(self) -> int:
+        """A revision since which no key of this topic has changed."""
+        window = self._feed.window
+        return window.events[-1].revision if window.events else window.start
+
     def range(self, prefix: bytes = b"", start: bytes = b"", limit: int = 0) -> Range:
         """The items whose key begins with `prefix`, in key order, from `start` (inclusive) on."""
         items, remaining = self._table.range(prefix, start, limit)

@@ -31,10 +31,11 @@ class Column:
 class Strategy:
     """How one resource behaves where its schema is silent. Override what differs.
 
-    The server calls, on create: `default` → `prepare_for_create` → mutating admission → `default`
-    again → `allocate` → `validate`; on update: `default` → `prepare_for_update` → mutating admission →
-    `default` again → `validate` → `validate_update`. Objects are the server's own copies and may be
-    changed in place, except `old`, which is shared.
+    The server calls, on create: `default` → mutating admission → `default` again (if a plugin may have left
+    gaps) → `prepare_for_create` → `allocate` → `validate` → validating admission; on update: `default` →
+    mutating admission → `default` again → `prepare_for_update` → `allocate` → `validate` → `validate_update`.
+    A generated name and the uid are there from `prepare_for_create` on. Objects are the server's own
+    copies and may be changed in place, except `old`, which is shared.
     """
 
     columns: Sequence[Column] = ()

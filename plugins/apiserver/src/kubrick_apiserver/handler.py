@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from kubrick_api.catalog import Catalog
-from kubrick_api.errors import bad_request, method_not_allowed, unknown_path
+from kubrick_api.errors import bad_request, method_not_allowed, not_acceptable, unknown_path
 from kubrick_api.names import GVR
 from kubrick_api.protobuf import Protobuf
 from kubrick_api.resource import Object, Resource
@@ -25,7 +25,6 @@ from kubrick_apiserver.negotiation import (
     Representation,
     dump,
     media_type,
-    not_acceptable,
     representation,
 )
 from kubrick_apiserver.options import list_options
@@ -121,15 +120,25 @@ class ResourceHandler:
             return Response(answer.status, JSON, answer.item.value, headers)
         obj = self._registry.object(resource, answer)
         if form.transform and obj.get("kind") == resource.kind.kind:
-            obj = self._transformed(form, resource, obj, request)
+            obj = self._transformed(form, resource, [obj], {}, request)
+        elif form.transform and obj.get("kind") == resource.list_kind:
+            obj = self._transformed(form, resource, obj["items"], obj["metadata"], request)
         return Response(answer.status, form.media, dump(obj, form), headers)
 
-    def _transformed(self, form: Representation, resource: Resource, obj: Object, request: Request) -> Object:
-        if form.transform == "metadata":
-            return _versioned(partial_metadata(obj), form)
-        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        table = Table(resource, _include(request))
-        return _versioned(table.build([obj], self._kernel.clock.now(), metadata), form)
+    def _transformed(
+        self, form: Representation, resource: Resource, objects: list[Object], about: Object, request: Request
+    ) -> Object:
+        """Objects as a Table or as metadata alone: a list if `about` (the list's metadata) says so."""
+        if form.transform == "table":
+            metadata = about or {"resourceVersion": objects[0]["metadata"].get("resourceVersion", "")}
+            return _versioned(
+                Table(resource, _include(request)).build(objects, self._kernel.clock.now(), metadata), form
+            )
+        partial = [_versioned(partial_metadata(obj), form) for obj in objects]
+        if not about:
+            return partial[0]
+        kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
+        return _versioned({**kind, "metadata": about, "items": partial}, form)
 
     async def _list(self, request: Request, resource: Resource, call: Call) -> Response:
         form = representation(request.headers, request.query)
@@ -138,19 +147,8 @@ class ResourceHandler:
             return Response(200, JSON, _joined(resource, found))
         metadata = read.list_metadata(found)
         objects = [self._registry.decode(resource, item) for item in found.items]
-        if form.transform == "table":
-            table = Table(resource, _include(request))
-            obj = _versioned(table.build(objects, self._kernel.clock.now(), metadata), form)
-        elif form.transform == "metadata":
-            obj = _versioned(
-                {
-                    "kind": "PartialObjectMetadataList",
-                    "apiVersion": "meta.k8s.io/v1",
-                    "metadata": metadata,
-                    "items": [_versioned(partial_metadata(each), form) for each in objects],
-                },
-                form,
-            )
+        if form.transform:
+            obj = self._transformed(form, resource, objects, metadata, request)
         else:
             kind = resource.kind
             obj = {"kind": resource.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": objects}

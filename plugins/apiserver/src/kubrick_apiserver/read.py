@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
 TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105 -- not a secret
-SCAN = 500
-"""How many items a page with a selector looks at before it asks for more."""
 
 
 def prefix(resource: Resource, namespace: str) -> bytes:
@@ -116,39 +114,38 @@ async def page(registry: "Registry", resource: Resource, call: Call, options: Li
     elif chosen is not None and chosen.key is not None:
         found = topic.get(chosen.key)
         return Page([found] if found is not None and chosen.matches(found) else [], registry.bus.revision)
-    if at == registry.bus.revision:
-        at = None
-    if at is None:
+    if at is None or topic.changed <= at <= registry.bus.revision:
+        shown = registry.bus.revision if at is None else at
         if chosen is None:
-            return _plain(topic.range(within, start, limit), within, limit)
-        return _selected(topic.range(within, start), chosen, within, limit)
+            return _plain(topic.range(within, start, limit), within, limit, shown)
+        return _selected(topic.range(within, start), chosen, within, limit, shown)
     try:
         if chosen is None:
-            return _plain(await registry.bus.store.range(within, start, limit, at), within, limit)
-        return _selected(await registry.bus.store.range(within, start, 0, at), chosen, within, limit)
+            return _plain(await registry.bus.store.range(within, start, limit, at), within, limit, at)
+        return _selected(await registry.bus.store.range(within, start, 0, at), chosen, within, limit, at)
     except Compacted as error:
         raise _gone(registry, error, options, start[len(within) :].decode()) from None
     except FutureRevision as error:
         raise too_large_resource_version(at, error.current) from None
 
 
-def _plain(found: Range, within: bytes, limit: int) -> Page:
+def _plain(found: Range, within: bytes, limit: int, at: int) -> Page:
     if not limit or not found.more:
-        return Page(found.items, found.revision)
-    return Page(found.items, found.revision, _after(found.items[-1], within, found.revision), found.remaining)
+        return Page(found.items, at)
+    return Page(found.items, at, _after(found.items[-1], within, at), found.remaining)
 
 
-def _selected(found: Range, chosen: Selection, within: bytes, limit: int) -> Page:
+def _selected(found: Range, chosen: Selection, within: bytes, limit: int, at: int) -> Page:
     matches = chosen.matches
     if not limit:
-        return Page([item for item in found.items if matches(item)], found.revision)
+        return Page([item for item in found.items if matches(item)], at)
     items: list[Item] = []
     for item in found.items:
         if matches(item):
             if len(items) == limit:
-                return Page(items, found.revision, _after(items[-1], within, found.revision))
+                return Page(items, at, _after(items[-1], within, at))
             items.append(item)
-    return Page(items, found.revision)
+    return Page(items, at)
 
 
 def _after(item: Item, within: bytes, at: int) -> str:

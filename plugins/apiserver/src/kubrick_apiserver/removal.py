@@ -148,7 +148,7 @@ def is_finished(resource: Resource, obj: Object, old: Object) -> bool:
         return False
     if resource.gvr == NAMESPACES:
         return not _held_namespace(resource, obj)
-    return metadata.get("deletionGracePeriodSeconds") == 0
+    return bool(metadata.get("deletionGracePeriodSeconds") == 0)
 
 
 async def delete(registry: "Registry", resource: Resource, call: Call, body: Body) -> Answer:

@@ -13,7 +13,7 @@ from kubrick_api.errors import StatusError, conflict, unknown_path
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource, Subresource
 from kubrick_api.schema import Type
-from kubrick_api.storage import Call, SubresourceHandler
+from kubrick_api.storage import Call, SubresourceHandler, WriteContext
 from kubrick_apiserver import incoming, patching, read, write
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import Body, DictBody
@@ -125,7 +125,7 @@ async def _admit(
     kind: GVK,
     call: Call,
     obj: Object | None,
-    context: write.WriteContext,
+    context: WriteContext,
 ) -> None:
     operation = OPERATIONS[call.verb]
     attributes = write.admission_of(registry, resource, call, operation, call.namespace, call.name, context)
