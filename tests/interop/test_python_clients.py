@@ -4,6 +4,7 @@ import contextlib
 import warnings
 from functools import partial
 
+import pytest
 import trio
 
 from kubrick_testing import RealCluster
@@ -39,12 +40,9 @@ def with_the_kubernetes_package(kubeconfig: str) -> list[str]:
         assert patched.metadata.labels == {"tier": "front"}
         assert len(core.list_namespaced_pod("default", label_selector="app=web").items) == 2
         apps.delete_namespaced_deployment("web", "default")
-        try:
+        with pytest.raises(client.ApiException) as caught:
             apps.read_namespaced_deployment("web", "default")
-        except client.ApiException as error:
-            assert (error.status, error.reason) == (404, "Not Found")
-        else:
-            raise AssertionError("the deployment is still there")
+        assert (caught.value.status, caught.value.reason) == (404, "Not Found")
         return seen
     finally:
         api_client.rest_client.pool_manager.clear()

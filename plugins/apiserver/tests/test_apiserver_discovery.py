@@ -42,9 +42,10 @@ async def test_aggregated_discovery_has_everything_and_an_etag(web: Any) -> None
     (core,) = found["items"]
     pods = next(each for each in core["versions"][0]["resources"] if each["resource"] == "pods")
     assert pods["scope"] == "Namespaced"
-    assert {
-        key: value for key, value in pods["subresources"][-1].items() if key != "verbs"
-    } == {"subresource": "status", "responseKind": {"group": "", "version": "v1", "kind": "Pod"}}
+    assert {key: value for key, value in pods["subresources"][-1].items() if key != "verbs"} == {
+        "subresource": "status",
+        "responseKind": {"group": "", "version": "v1", "kind": "Pod"},
+    }
 
 
 async def test_openapi_is_indexed_by_hash(web: Any) -> None:

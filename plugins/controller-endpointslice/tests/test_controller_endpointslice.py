@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubrick_controller_endpointslice.plan import LIMIT, MANAGED_BY, SERVICE_NAME, Plan, plan
 
 

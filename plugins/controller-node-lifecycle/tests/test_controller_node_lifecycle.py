@@ -1,6 +1,7 @@
 """Nodes judged without a cluster."""
 
 import pytest
+
 from kubrick_controller_node_lifecycle.health import is_silent, observe, unknown_conditions
 from kubrick_controller_node_lifecycle.taints import (
     Bucket,

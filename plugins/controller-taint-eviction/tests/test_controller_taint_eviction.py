@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from kubrick_controller_taint_eviction.plan import added_at, leaves_at, taint_key, tolerates
 
 TAINT = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}

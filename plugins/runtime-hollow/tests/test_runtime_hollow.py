@@ -5,13 +5,14 @@ from ipaddress import IPv4Network
 
 import pytest
 import trio
+from trio.testing import MockClock
+
 from kubrick_kernel import ConfigurationError, TrioClock
 from kubrick_kernel.clock import Random
 from kubrick_node import ContainerSpec, RuntimeFailure
 from kubrick_runtime_hollow.nodes import Settings, machines
 from kubrick_runtime_hollow.runtime import Addresses, HollowRuntime
 from kubrick_runtime_hollow.script import BadScript, duration, read_script
-from trio.testing import MockClock
 
 
 def pod(annotations=None, **spec):

@@ -160,7 +160,7 @@ def kubrick_register_health_checks(kernel: "Kernel") -> Sequence[tuple[str, Call
         nonlocal seen
         from kubrick_api.storage import Reader
 
-        reader = kernel.find(Reader)  # type: ignore[type-abstract]  # a contract, found by its type
+        reader = kernel.find(Reader)
         seen = seen or all(reader.get(PRIORITY_CLASSES, "", name) for name, _, _ in SYSTEM_CLASSES)
         if not seen:
             raise RuntimeError("not finished")
