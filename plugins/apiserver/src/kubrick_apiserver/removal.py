@@ -16,7 +16,7 @@ from kubrick_api.errors import StatusError, conflict, not_found
 from kubrick_api.names import GVK, GVR
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, WriteContext
-from kubrick_apiserver import read, write
+from kubrick_apiserver import read, transaction
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import Body, Unreadable
 from kubrick_apiserver.incoming import unrecognized
@@ -169,7 +169,7 @@ def read_options(body: Body) -> Object | None:
 async def delete_one(registry: "Registry", resource: Resource, call: Call, options: DeleteOptions) -> Answer:
     key = resource.key(call.namespace, call.name)
     item = registry.topic(resource).get(key)
-    for _ in range(write.ATTEMPTS):
+    for _ in range(transaction.ATTEMPTS):
         if item is None:
             raise not_found(resource.gvr, call.name)
         context = registry.context(call.user, dry_run=options.dry_run)
@@ -178,7 +178,7 @@ async def delete_one(registry: "Registry", resource: Resource, call: Call, optio
         except Conflict as race:
             item = race.current if race.key == key else registry.topic(resource).get(key)
         finally:
-            write.undo(context)
+            transaction.undo(context)
     raise conflict(resource.gvr, call.name)
 
 
@@ -196,7 +196,7 @@ async def _attempt(
         if context.dry_run:
             return Answer(obj=decided.updated, status=status)
         key = resource.key(call.namespace, call.name)
-        written = await write.commit(registry, resource, key, decided.updated, item.revision, context)
+        written = await transaction.commit(registry, resource, key, decided.updated, item.revision, context)
         context.on_failure.clear()
         return Answer(written, status=status)
     return await finish(registry, resource, call, item, obj, context, shown=obj)
@@ -219,7 +219,7 @@ async def finish(
         return answer
     operation = Delete(item.key, item.revision)
     if context.also:
-        await registry.bus.commit((operation, *write.companions(registry, context)))
+        await registry.bus.commit((operation, *transaction.companions(registry, context)))
     else:
         await registry.bus.commit((operation,))
     context.on_failure.clear()
@@ -262,7 +262,7 @@ async def _admit(
 ) -> "AdmissionRecord | None":
     name = obj["metadata"]["name"]
     namespace = obj["metadata"].get("namespace") or (name if resource.gvr == NAMESPACES else "")
-    attributes = write.admission_of(registry, resource, call, "DELETE", namespace, name, context)
+    attributes = transaction.admission_of(registry, resource, call, "DELETE", namespace, name, context)
     attributes.old_object = obj
     attributes.options = _shown(options)
     _, record = await registry.chain.mutate(attributes)

@@ -14,7 +14,7 @@ from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource, Subresource
 from kubrick_api.schema import Type
 from kubrick_api.storage import Call, SubresourceHandler, WriteContext
-from kubrick_apiserver import incoming, patching, read, write
+from kubrick_apiserver import incoming, patching, read, transaction, write
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import Body, DictBody
 from kubrick_apiserver.options import WriteOptions, write_options
@@ -104,7 +104,7 @@ async def _run(
     try:
         obj = await handler(evolve(call, body=decoded), registry, context)
     except BaseException:
-        write.undo(context)
+        transaction.undo(context)
         raise
     return Answer(obj=obj, status=201 if call.verb == "create" else 200, warnings=context.warnings)
 
@@ -128,7 +128,7 @@ async def _admit(
     context: WriteContext,
 ) -> None:
     operation = OPERATIONS[call.verb]
-    attributes = write.admission_of(registry, resource, call, operation, call.namespace, call.name, context)
+    attributes = transaction.admission_of(registry, resource, call, operation, call.namespace, call.name, context)
     attributes.kind = kind
     attributes.object = obj
     _, record = await registry.chain.mutate(attributes)
@@ -150,7 +150,7 @@ async def _patched(
         raise unknown_path()
     apply = patching.applier(kind, schema, call.content_type, body, options)
     warnings: list[str] = []
-    for _ in range(write.ATTEMPTS):
+    for _ in range(transaction.ATTEMPTS):
         before = await handler(evolve(call, verb="get", body=None), registry, registry.context(call.user))
         after = apply(before, warnings)
         try:

@@ -18,17 +18,15 @@ from kubrick_api.resource import Object, Resource, Strategy
 from kubrick_api.storage import Call, WriteContext
 from kubrick_api.validation import object_meta, object_meta_update
 from kubrick_apiserver import incoming, patching, removal
-from kubrick_apiserver.admission import Attributes
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import Body
 from kubrick_apiserver.options import WriteOptions, write_options
-from kubrick_kernel import Conflict, Delete, Item, Put, rfc3339
+from kubrick_apiserver.transaction import ATTEMPTS, admission_of, commit, shown, undo
+from kubrick_kernel import Conflict, Item, rfc3339
 
 if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
-ATTEMPTS = 100
-"""How often a write that named no version is tried again after losing a race."""
 PATCH_CONFLICTS = 5
 NAME_ATTEMPTS = 8
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -78,7 +76,7 @@ async def insert(
     strategy.default(obj)
     attributes = admission_of(registry, resource, call, "CREATE", namespace or _own(resource, name), name, context)
     attributes.object = obj
-    attributes.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", **_shown(options)}
+    attributes.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", **shown(options)}
     try:
         loose, record = await registry.chain.mutate(attributes)
         if loose:
@@ -115,93 +113,10 @@ def _own(resource: Resource, name: str) -> str:
     return name if resource.gvr.resource == "namespaces" and not resource.gvr.group else ""
 
 
-def _shown(options: WriteOptions) -> Object:
-    """Options as webhooks and plugins see them."""
-    shown: Object = {}
-    if options.dry_run:
-        shown["dryRun"] = ["All"]
-    if options.field_manager:
-        shown["fieldManager"] = options.field_manager
-    if options.field_validation:
-        shown["fieldValidation"] = options.field_validation
-    return shown
-
-
 def generate_name(registry: "Registry", stem: str) -> str:
     """`stem` and five random characters of an alphabet that spells no words."""
     choices = registry.kernel.random.choices(ALPHABET, k=5)
     return stem[:GENERATED_LIMIT] + "".join(choices)
-
-
-def admission_of(
-    registry: "Registry",
-    resource: Resource,
-    call: Call,
-    operation: str,
-    namespace: str,
-    name: str,
-    context: WriteContext,
-) -> Attributes:
-    """The admission attributes of a write; the caller fills in objects and options."""
-    return Attributes(
-        operation=operation,
-        resource=resource.gvr,
-        kind=resource.kind,
-        namespace=namespace,
-        name=name,
-        subresource=context.subresource,
-        object=None,
-        old_object=None,
-        options={},
-        dry_run=context.dry_run,
-        user=call.user,
-        reader=registry.reader,
-        storage=registry,
-        warnings=context.warnings,
-    )
-
-
-def undo(context: WriteContext) -> None:
-    """The write does not happen: give back what was reserved."""
-    while context.on_failure:
-        context.on_failure.pop()()
-
-
-async def commit(
-    registry: "Registry", resource: Resource, key: bytes, obj: Object, expect: int, context: WriteContext
-) -> Item:
-    """Write `obj` and its companions in one transaction. Raises Conflict."""
-    stored = resource
-    if resource.stored_as is not None:
-        stored = registry.stored_resource(resource)
-        obj = resource.to_storage(obj)
-    value, stamp = codec.encode(obj, stored)
-    put = Put(key, value, expect, stamp, resource.strategy.event_ttl)
-    if not context.also:
-        committed = await registry.bus.commit((put,))
-    else:
-        committed = await registry.bus.commit((put, *companions(registry, context)))
-    item = committed.items[0]
-    assert item is not None
-    return item
-
-
-def companions(registry: "Registry", context: WriteContext) -> list[Put | Delete]:
-    """The operations of `context.also`."""
-    operations: list[Put | Delete] = []
-    for also in context.also:
-        resource = registry.resource(also.resource)
-        key = resource.key(also.namespace, also.name)
-        if also.obj is None:
-            operations.append(Delete(key))
-            continue
-        metadata = {"uid": registry.kernel.uuid(), "creationTimestamp": registry.now(), **also.obj.get("metadata", {})}
-        metadata["name"] = also.name
-        if resource.namespaced:
-            metadata["namespace"] = also.namespace
-        value, stamp = codec.encode({**also.obj, "metadata": metadata}, registry.stored_resource(resource))
-        operations.append(Put(key, value, 0, stamp))
-    return operations
 
 
 # Update and patch
@@ -324,7 +239,7 @@ async def _attempt(
             registry, resource, call, "UPDATE", call.namespace or _own(resource, call.name), call.name, context
         )
         attributes.object, attributes.old_object = obj, old
-        attributes.options = {"kind": change.kind, "apiVersion": "meta.k8s.io/v1", **_shown(change.options)}
+        attributes.options = {"kind": change.kind, "apiVersion": "meta.k8s.io/v1", **shown(change.options)}
         loose, record = await registry.chain.mutate(attributes)
         if loose:
             registry.catalog.type(resource).accept(obj, resource.kind)
