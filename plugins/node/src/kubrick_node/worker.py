@@ -174,10 +174,13 @@ class PodWorker:
 
     def _report(self, state: PodState, waiting: dict[str, tuple[str, str]]) -> None:
         for name, (reason, message) in waiting.items():
-            if reason in ("CrashLoopBackOff", "ImagePullBackOff"):
-                image = message.partition(": ")[0] if reason == "ImagePullBackOff" else message
-                kind = "Normal" if reason == "ImagePullBackOff" else "Warning"
-                self._reporter.event(self.pod, kind, "BackOff", image[:1].upper() + image[1:], name)
+            if reason == "CrashLoopBackOff":
+                metadata = self.pod["metadata"]
+                where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+                text = f"Back-off restarting failed container {name} in pod {where}"
+                self._reporter.event(self.pod, "Warning", "BackOff", text, name)
+            elif reason == "ImagePullBackOff":
+                self._reporter.event(self.pod, "Normal", "BackOff", message.partition(": ")[0], name)
         status = self._status(state, waiting)
         if status != self.pod.get("status"):
             self._reporter.status(self, status)
