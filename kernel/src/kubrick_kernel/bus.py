@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import trio
 
 from kubrick_kernel.feed import Cursor, Feed, Lagged
-from kubrick_kernel.store import Committed, Event, FutureRevision, Item, Op, Range, Store, Watch
+from kubrick_kernel.store import Committed, Compacted, Event, FutureRevision, Item, Op, Range, Store, Watch
 from kubrick_kernel.window import Table
 
 __all__ = ["Bus", "Compactor", "Lagged", "Subscription", "Topic"]
@@ -71,7 +71,13 @@ class Bus:
 
     def pump(self) -> None:
         """Take over whatever the store has published by now."""
-        if self._watch is not None and (events := self._watch.receive_nowait()):
+        if self._watch is None:
+            return
+        try:
+            events = self._watch.receive_nowait()
+        except Compacted:
+            return  # no fault of whoever asks: `run` finds the same and loads again
+        if events:
             self._spread(events)
 
     def _load(self, state: Range) -> None:

@@ -125,6 +125,36 @@ async def a_restart_neither_forgets_a_compaction_nor_goes_back_in_revisions(stag
     assert (await stage.store.commit([Put(b"b", b"")])).revision > revision
 
 
+@check(durable=True)
+async def what_compaction_leaves_is_exact_after_a_restart(stage: Stage) -> None:
+    states: dict[int, dict[bytes, bytes]] = {}
+    state: dict[bytes, bytes] = {}
+    for n in range(400):
+        key = b"k%d" % (n * 7 % 10)
+        if n % 6 == 5:
+            state.pop(key, None)
+            await stage.store.commit([Delete(key), Put(b"always", b"%d" % n)])
+        else:
+            state[key] = b"%d" % n
+            await stage.store.commit([Put(key, state[key]), Put(b"always", b"%d" % n)])
+        states[stage.store.revision] = {**state, b"always": b"%d" % n}
+    for kept in (100, 200, 350):
+        await stage.store.compact(kept)
+        await trio.sleep(0.02)
+        await stage.reopen()
+        for revision in range(kept, 401, 10):
+            found = await stage.store.range(b"", revision=revision)
+            assert {item.key: item.value for item in found.items} == states[revision]
+        watch = await stage.store.watch(b"", kept)
+        told = dict(states[kept])
+        while watch.revision < 400:
+            for event in await watch.receive():
+                assert told.pop(event.key, None) == (event.previous.value if event.previous else None)
+                if event.item is not None:
+                    told[event.key] = event.item.value
+        assert told == states[400]
+
+
 @check(durable=True, virtual=True)
 async def a_lifetime_goes_on_across_a_restart(stage: Stage) -> None:
     await stage.store.commit([Put(b"k", b"", ttl=60), Put(b"gone meanwhile", b"", ttl=20), Put(b"kept", b"1", ttl=20)])

@@ -289,8 +289,9 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.stage.store.compacted == self.model.compacted
 
 
-def store_machine(engine: Engine, examples: int = 100, length: int = 40) -> type[unittest.TestCase]:
-    """A test case (for pytest or unittest) that runs the machine on `engine`."""
+def store_machine(engine: Engine, share: float = 1.0, length: int = 40) -> type[unittest.TestCase]:
+    """A test case (for pytest or unittest) that runs the machine on `engine`, for this share of the
+    examples that Hypothesis' current profile asks for, each of at most so many steps."""
 
     class Machine(StoreMachine):
         pass
@@ -298,7 +299,7 @@ def store_machine(engine: Engine, examples: int = 100, length: int = 40) -> type
     Machine.engine = engine
     case: type[unittest.TestCase] = Machine.TestCase
     case.settings = settings(  # type: ignore[attr-defined]  # Hypothesis' own attribute
-        max_examples=examples,
+        max_examples=max(1, int(settings().max_examples * share)),
         stateful_step_count=length,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],

@@ -1,5 +1,7 @@
 """Checks of the storage suite: what a commit promises."""
 
+import time
+
 import trio
 
 from kubrick_kernel.store import Check, Conflict, Delete, Op, Put
@@ -190,6 +192,30 @@ async def of_many_who_create_a_key_exactly_one_succeeds(stage: Stage) -> None:
     item = await stage.store.get(b"k")
     assert item is not None
     assert won == [item.value]
+
+
+@check()
+async def a_commit_meets_those_that_are_under_way(stage: Stage) -> None:
+    """An engine that commits beside trio's thread must not judge by what trio's thread has seen."""
+    won: list[bytes] = []
+
+    async def create(key: bytes) -> None:
+        try:
+            await stage.store.commit([Put(key, b"", expect=0)])
+            won.append(key)
+        except Conflict:
+            pass
+
+    for n in range(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(create, b"k%d" % n)
+            await trio.sleep(0.0001)
+            nursery.start_soon(create, b"k%d" % n)
+            await trio.lowlevel.checkpoint()
+            end = time.perf_counter() + 0.02
+            while time.perf_counter() < end:
+                pass
+    assert won == [b"k%d" % n for n in range(5)]
 
 
 @check()

@@ -1,8 +1,8 @@
 """The embedded storage engine: SQLite with group commit."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from attrs import field, frozen, validators
+from attrs import frozen
 
 from kubrick_kernel import ConfigurationError, hookimpl
 
@@ -18,7 +18,7 @@ class Settings:
     """``synchronous``: "full" survives a power failure; "normal" may lose the last acknowledged
     commits then (not when only this process dies), and spares each group of commits a disk flush."""
 
-    synchronous: str = field(default="full", validator=validators.in_(("full", "normal")))
+    synchronous: Literal["full", "normal"] = "full"
 
 
 @hookimpl

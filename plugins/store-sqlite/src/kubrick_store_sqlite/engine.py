@@ -44,12 +44,15 @@ REST = 500
 
 
 class SqliteStore:
-    """A `Store` in the file ``store.db`` of `directory`, which it keeps for itself."""
+    """A `Store` in the file ``store.db`` of `directory`, which it keeps for itself.
+
+    `window` is how many recent events stay in memory.
+    """
 
     name = "store"
     requires: tuple[str, ...] = ()
 
-    def __init__(self, directory: Path, clock: Clock, *, synchronous: str = "full") -> None:
+    def __init__(self, directory: Path, clock: Clock, *, synchronous: str = "full", window: int = WINDOW) -> None:
         self._directory = directory
         self._clock = clock
         self._synchronous = synchronous
@@ -57,7 +60,7 @@ class SqliteStore:
         self._compacted = 0
         self._table = Table()
         self._expiry = Expiry(clock)
-        self._feed = Feed(self, 0, WINDOW)
+        self._feed = Feed(self, 0, window)
         self._disk: Disk | None = None
         self._writer: Writer | None = None
         self._reading = trio.Lock()

@@ -178,7 +178,7 @@ class Writer:
         try:
             if rows:
                 self._disk.append(rows)
-        except apsw.Error as error:
+        except Exception as error:  # whatever it is: nobody may wait for ever
             # Refusals too may rest on what was not written.
             for transaction in group:
                 transaction.committed = None
