@@ -1,5 +1,6 @@
-"""``make soak``: twenty kills on one data directory."""
+"""``make soak``: twenty kills on one data directory (or as many as the argument says)."""
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,12 +10,12 @@ from durability import one_round
 ROUNDS = 20
 
 
-async def main() -> None:
+async def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             count = await one_round(Path(directory) / "data", number)
-            print(f"round {number + 1} of {ROUNDS}: {count} acknowledged writes, all there")  # noqa: T201 -- a report
+            print(f"round {number + 1} of {rounds}: {count} acknowledged writes, all there")  # noqa: T201 -- a report
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
