@@ -16,10 +16,11 @@ class RealCluster:
     """One ``kubrick up``, its data directory and its kubeconfig. It can be killed and started again, and
     then listens where it did."""
 
-    def __init__(self, data_dir: Path, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, data_dir: Path, arguments: Sequence[str] = (), python: Path | str = sys.executable) -> None:
         self.data_dir = data_dir
         self.kubeconfig = data_dir / "admin.kubeconfig"
         self._arguments = list(arguments)
+        self._python = str(python)
         self._process: trio.Process | None = None
         self._log = data_dir / "up.log"
         self._listen = "127.0.0.1:0"
@@ -34,7 +35,7 @@ class RealCluster:
     async def start(self) -> None:
         """Start it and wait until it says ready. Raises RuntimeError with its output when it does not."""
         command = [
-            sys.executable,
+            self._python,
             "-m",
             "kubrick_kernel",
             "up",
