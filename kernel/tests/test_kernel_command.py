@@ -168,7 +168,7 @@ def test_a_data_directory_in_use_is_one_line_and_exit_code_2(run: Run, running: 
         (["up", "-f", "c.toml"], "[plugins.bell]\nvolume = 'x'", "c.toml: [plugins.bell] volume: 'x' is not allowed"),
         (["up", "-f", "absent.toml"], "", "kubrick: absent.toml: cannot read it: No such file or directory"),
         (["up", "--profile", "belfri"], "", "unknown profile 'belfri'; did you mean belfry?"),
-        (["up", "--volume", "11"], "", "kubrick: volume 11 is too loud; at most 10"),
+        (["up", "--volume", "11", "--data-dir", "data"], "", "kubrick: volume 11 is too loud; at most 10"),
         (["up", "--data-dir", "c.toml/x"], "", "cannot write to it (Not a directory); choose another with --data-dir"),
         (["check", "-f", "c.toml"], "[plugins.bell]\nvolume = 0", "kubrick: the bell has no clapper; hang one"),
         (["check", "-f", "c.toml"], "[cluster]\nenable = ['landmine']", "plugin 'landmine' can't be imported: Runtime"),
