@@ -1,0 +1,1 @@
+"""Kubernetes in bricks. This distribution has no code: it depends on the default set of plugins."""
