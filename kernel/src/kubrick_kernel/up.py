@@ -129,6 +129,7 @@ class _WhenReady:
 
     def started(self, _value: None = None) -> None:
         self._progress.cancel()
+        _clear_line()
         # What start-up made stays for good: the collector need not look at it again.
         gc.freeze()
         gc.enable()
@@ -157,5 +158,10 @@ async def _show_progress(kernel: Kernel, scope: trio.CancelScope) -> None:
             waiting = [name for name, ready in readiness.items() if not ready]
             text = f"{len(readiness) - len(waiting)} of {len(readiness)} ready; waiting for {', '.join(waiting)}"
             click.echo(f"\r\x1b[K{text[:100]}" if terminal else text, err=True, nl=not terminal)
-    if terminal:
+    _clear_line()
+
+
+def _clear_line() -> None:
+    """On a terminal, take back the line that is written over."""
+    if sys.stderr.isatty():
         click.echo("\r\x1b[K", err=True, nl=False)
