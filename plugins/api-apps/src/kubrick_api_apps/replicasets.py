@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import NONE, age, containers_and_images, format_label_selector
-from kubrick_api.equality import same
+from kubrick_api.equality import identical
 from kubrick_api.errors import FieldError, invalid_value
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.validation import IMMUTABLE, non_negative
@@ -67,7 +67,7 @@ class ControllerRevisionStrategy(Strategy):
         return non_negative(obj.get("revision") or 0, "revision")
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        changed = not same(obj.get("data"), old.get("data"))
+        changed = not identical(obj.get("data"), old.get("data"))
         return [invalid_value("data", obj.get("data"), IMMUTABLE)] if changed else []
 
     def row(self, obj: Object, now: datetime) -> list[Any]:

@@ -16,7 +16,7 @@ from kubrick_api.errors import (
     not_supported,
     required,
 )
-from kubrick_api.quantity import Quantity
+from kubrick_api.quantity import ZERO, Quantity
 from kubrick_api.validation import name_is_dns_label, qualified_name
 from kubrick_api_core.rules import config_map_key, port_name
 
@@ -24,13 +24,13 @@ Object = dict[str, Any]
 Errors = Iterator[FieldError]
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
-NOT_POSITIVE = "must be greater than zero"
 PORT_RANGE = "must be between 1 and 65535, inclusive"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PROBE_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 LIFECYCLE_HANDLERS = ("exec", "httpGet", "tcpSocket", "sleep")
 ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 MAX_USER = 2**31 - 1
+is_variable_name = re.compile(r"[ -<>-~]+").fullmatch
 # Resources a container may ask for by a bare name; anything else needs a domain ("example.com/gpu").
 STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
@@ -44,11 +44,11 @@ def validate_containers(spec: Object, volumes: Mapping[str, Object], path: str, 
     for list_name in ("containers", "initContainers"):
         for i, container in enumerate(spec.get(list_name) or ()):
             at = f"{path}.{list_name}[{i}]"
+            yield from validate_container(container, volumes, at, init=list_name == "initContainers")
             name = container.get("name") or ""
             if name in names:
                 yield duplicate(f"{at}.name", name)
             names.add(name)
-            yield from validate_container(container, volumes, at, init=list_name == "initContainers")
             if spec.get("hostNetwork") and not template:
                 yield from _host_network_ports(container, at)
         yield from _host_port_conflicts(spec.get(list_name) or (), f"{path}.{list_name}")
@@ -69,13 +69,13 @@ def validate_container(container: Object, volumes: Mapping[str, Object], at: str
     policy = container.get("terminationMessagePolicy")
     if policy not in ("File", "FallbackToLogsOnError"):
         yield not_supported(f"{at}.terminationMessagePolicy", policy, ("FallbackToLogsOnError", "File"))
+    yield from _ports(container.get("ports") or (), f"{at}.ports")
+    yield from _environment(container, at)
+    yield from _mounts(container.get("volumeMounts") or (), volumes, f"{at}.volumeMounts")
     if container.get("imagePullPolicy") not in ("Always", "IfNotPresent", "Never"):
         yield not_supported(
             f"{at}.imagePullPolicy", container.get("imagePullPolicy"), ("Always", "IfNotPresent", "Never")
         )
-    yield from _ports(container.get("ports") or (), f"{at}.ports")
-    yield from _environment(container, at)
-    yield from _mounts(container.get("volumeMounts") or (), volumes, f"{at}.volumeMounts")
     yield from validate_resources(container.get("resources") or {}, f"{at}.resources")
     yield from _security(container.get("securityContext") or {}, f"{at}.securityContext")
     yield from _lifecycle(container, at, init=init)
@@ -103,7 +103,7 @@ def _lifecycle(container: Object, at: str, *, init: bool) -> Errors:
 
 def port_in_range(value: Any, path: str) -> Errors:
     if not isinstance(value, int) or not 1 <= value <= 65535:
-        yield invalid_value(path, value, PORT_RANGE)
+        yield invalid_value(path, 0 if value is None else value, PORT_RANGE)
 
 
 def port_number_or_name(value: Any, path: str) -> Errors:
@@ -165,7 +165,7 @@ def _environment(container: Object, at: str) -> Errors:
         name = variable.get("name") or ""
         if not name:
             yield required(f"{here}.name")
-        elif not re.fullmatch(r"[ -<>-~]+", name):
+        elif not is_variable_name(name):
             yield invalid_value(
                 f"{here}.name",
                 name,
@@ -259,13 +259,12 @@ def validate_resources(resources: Object, path: str) -> Errors:
     """Requests and limits of a container."""
     limits = {name: Quantity(text) for name, text in (resources.get("limits") or {}).items()}
     requests = {name: Quantity(text) for name, text in (resources.get("requests") or {}).items()}
-    zero = Quantity(0)
     for kind, amounts in (("limits", limits), ("requests", requests)):
         for name, amount in amounts.items():
             yield from validate_resource_name(
                 name, f"{path}.{kind}[{name}]" if kind == "requests" else f"{path}.{kind}"
             )
-            if amount < zero:
+            if amount < ZERO:
                 yield invalid_value(f"{path}.{kind}[{name}]", str(amount), NOT_NEGATIVE)
             if is_extended(name) and amount.milli % 1000:
                 yield invalid_value(f"{path}.{kind}[{name}]", str(amount), "must be an integer")

@@ -7,7 +7,7 @@ from typing import Any
 from kubrick_api.cells import NONE, UNKNOWN, age
 from kubrick_api.equality import same
 from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_value, not_supported, required
-from kubrick_api.quantity import Quantity
+from kubrick_api.quantity import ZERO, Quantity
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
 from kubrick_api.validation import label_value, qualified_name
@@ -66,7 +66,7 @@ def _taints(taints: Any, path: str) -> Iterator[FieldError]:
 def _amounts(node: Object) -> Iterator[FieldError]:
     for kind in ("capacity", "allocatable"):
         for name, amount in ((node.get("status") or {}).get(kind) or {}).items():
-            if Quantity(amount) < Quantity(0):
+            if Quantity(amount) < ZERO:
                 yield invalid_value(f"status.{kind}[{name}]", str(amount), "must be greater than or equal to 0")
 
 

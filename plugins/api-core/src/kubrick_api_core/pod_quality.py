@@ -6,7 +6,7 @@ limits given for the whole pod take the place of the containers'.
 
 from typing import Any
 
-from kubrick_api.quantity import Quantity
+from kubrick_api.quantity import ZERO, Quantity
 
 Object = dict[str, Any]
 COUNTED = ("cpu", "memory")
@@ -22,9 +22,8 @@ def quality_of_service(pod: Object) -> str:
 
 
 def _amounts(resources: Object, kind: str) -> dict[str, Quantity]:
-    found = {name: Quantity(text) for name, text in (resources.get(kind) or {}).items() if name in COUNTED}
-    zero = Quantity(0)
-    return {name: amount for name, amount in found.items() if amount > zero}
+    given = resources.get(kind) or {}
+    return {name: amount for name in COUNTED if name in given and (amount := Quantity(given[name])) > ZERO}
 
 
 def _class(all_resources: list[Object]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kubrick_api.cells import age
 from kubrick_api.errors import FieldError, invalid_value, required
-from kubrick_api.quantity import Quantity
+from kubrick_api.quantity import ZERO, Quantity
 from kubrick_api.resource import Object, Strategy
 
 
@@ -45,7 +45,7 @@ class ResourceQuotaStrategy(Strategy):
         return [
             invalid_value(f"spec.hard[{name}]", str(amount), "must be greater than or equal to 0")
             for name, amount in hard.items()
-            if Quantity(amount) < Quantity(0)
+            if Quantity(amount) < ZERO
         ]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:

@@ -11,14 +11,19 @@ CONFIG_MAP_KEY = (
 )
 
 
+is_port_name_text = re.compile(r"[-a-z0-9]+").fullmatch
+has_letter = re.compile(r"[a-z]").search
+is_config_map_key_text = re.compile(r"[-._a-zA-Z0-9]+").fullmatch
+
+
 def port_name(text: str) -> list[str]:
     """What is wrong with a port's name: an IANA service name."""
     errors = []
     if len(text) > 15:
         errors.append("must be no more than 15 characters")
-    if not re.fullmatch(r"[-a-z0-9]+", text):
+    if not is_port_name_text(text):
         errors.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
-    if not re.search(r"[a-z]", text):
+    if not has_letter(text):
         errors.append("must contain at least one letter (a-z)")
     if "--" in text:
         errors.append("must not contain consecutive hyphens")
@@ -32,7 +37,7 @@ def config_map_key(text: str) -> list[str]:
     errors = []
     if len(text) > 253:
         errors.append("must be no more than 253 bytes")
-    if not re.fullmatch(r"[-._a-zA-Z0-9]+", text):
+    if not is_config_map_key_text(text):
         errors.append(CONFIG_MAP_KEY)
     if text == ".":
         errors.append("must not be '.'")

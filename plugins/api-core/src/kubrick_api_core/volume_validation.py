@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_value, not_supported, required
-from kubrick_api.quantity import Quantity
+from kubrick_api.quantity import ZERO, Quantity
 from kubrick_api.validation import name_is_dns_label
 from kubrick_api_core.rules import config_map_key
 
@@ -78,7 +78,7 @@ def _source(volume: Object, at: str) -> Errors:
         if mode is not None and not 0 <= mode <= 0o777:
             yield invalid_value(f"{here}.defaultMode", mode, FILE_MODE)
         yield from _items(source.get("items") or (), f"{here}.items", keyed=kind != "downwardAPI")
-        if kind == "emptyDir" and Quantity(source.get("sizeLimit") or 0) < Quantity(0):
+        if kind == "emptyDir" and Quantity(source.get("sizeLimit") or 0) < ZERO:
             yield forbidden_value(f"{here}.sizeLimit", "SizeLimit field must be a valid resource quantity")
         if kind == "hostPath":
             yield from _host_path(source, here)

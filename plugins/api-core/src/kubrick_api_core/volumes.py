@@ -7,7 +7,7 @@ from typing import Any
 from kubrick_api.cells import age
 from kubrick_api.equality import differences, same
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
-from kubrick_api.quantity import Quantity
+from kubrick_api.quantity import ZERO, Quantity
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
 
@@ -111,7 +111,7 @@ def _volume(spec: Object) -> Iterator[FieldError]:
         yield required("spec.capacity")
     elif "storage" not in capacity or len(capacity) > 1:
         yield not_supported("spec.capacity", capacity, ("storage",))
-    elif Quantity(capacity["storage"]) <= Quantity(0):
+    elif Quantity(capacity["storage"]) <= ZERO:
         yield invalid_value("spec.capacity[storage]", str(capacity["storage"]), "must be greater than zero")
     if spec.get("persistentVolumeReclaimPolicy") not in ("Delete", "Recycle", "Retain"):
         yield not_supported(
@@ -147,7 +147,7 @@ class PersistentVolumeClaimStrategy(Strategy):
         storage = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
         if storage is None:
             errors.append(required("spec.resources[storage]"))
-        elif Quantity(storage) <= Quantity(0):
+        elif Quantity(storage) <= ZERO:
             errors.append(invalid_value("spec.resources[storage]", str(storage), "must be greater than zero"))
         return errors
 

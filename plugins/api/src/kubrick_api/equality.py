@@ -1,10 +1,13 @@
 """Whether two values say the same, the way apimachinery's Semantic.DeepEqual sees them.
 
 Go doesn't tell an empty list, map or text from an absent one where the field isn't a pointer; on dicts
-we must look past the difference, or every immutability rule would complain about nothing.
+we must look past the difference, or every immutability rule would complain about nothing. Values without
+a schema (raw data, JSON patches) have no such fields: there `identical` is the question.
 """
 
 from typing import Any
+
+import orjson
 
 
 def empty(value: Any) -> bool:
@@ -15,16 +18,33 @@ def empty(value: Any) -> bool:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Semantic equality of two JSON-shaped values."""
-    if a is b:
+    """Semantic equality of two values of one schema. Where there is none, ask `identical`."""
+    if identical(a, b):
         return True
     if isinstance(a, dict) and isinstance(b, dict):
         return all(same(a.get(key), b.get(key)) for key in a.keys() | b.keys())
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
-    if type(a) is bool or type(b) is bool:
-        return a is b or (empty(a) and empty(b))
-    return bool(a == b) or (empty(a) and empty(b))
+    return empty(a) and empty(b)
+
+
+def identical(a: Any, b: Any) -> bool:
+    """Equality of two JSON values, whatever they mean: an absent key isn't an empty one, true isn't 1."""
+    if a != b:
+        return False
+    kind = type(a)
+    if kind is not dict and kind is not list:
+        return (kind is bool) == (type(b) is bool)
+    return orjson.dumps(a) == orjson.dumps(b) or _same_kinds(a, b)  # the encodings also differ by order
+
+
+def _same_kinds(a: Any, b: Any) -> bool:
+    """Whether two equal values have their booleans in the same places."""
+    if isinstance(a, dict):
+        return all(_same_kinds(value, b[key]) for key, value in a.items())
+    if isinstance(a, list):
+        return all(map(_same_kinds, a, b))
+    return (type(a) is bool) == (type(b) is bool)
 
 
 def differences(a: Any, b: Any, path: str = "") -> list[str]:

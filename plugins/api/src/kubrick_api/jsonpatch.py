@@ -6,6 +6,7 @@ A patch that isn't one is answered with 400, one that doesn't apply with 422, as
 from typing import Any
 
 from kubrick_api.codec import copy
+from kubrick_api.equality import identical
 from kubrick_api.errors import StatusError, bad_request, request_too_large
 
 OPERATIONS_LIMIT = 10_000
@@ -159,15 +160,6 @@ def test(document: Any, path: list[str], value: Any) -> Any:
         found = None
         if value is not None:
             raise
-    if not same(found, value):
+    if not identical(found, value):
         raise PatchError(f"testing value /{'/'.join(path)} failed: test failed")
     return document
-
-
-def same(one: Any, other: Any) -> bool:
-    """JSON equality: true isn't 1."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -106,8 +106,9 @@ class Quantity:
         return f"Quantity({str(self)!r})"
 
 
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> tuple[int, str]:
-    """Nano-units and style. Raises ValueError."""
+    """Nano-units and style. Raises ValueError. A cluster says few quantities, again and again."""
     match = _NUMBER.match(text)
     if match is None or not (match[2] or match[3]):
         raise ValueError(_complaint(text))
@@ -182,3 +183,6 @@ def milli(text: str) -> int:
 def value(text: str) -> int:
     """Whole units, rounded up: value("1Ki") == 1024. Raises ValueError."""
     return -(-_parse(text)[0] // NANO)
+
+
+ZERO = Quantity(0)

@@ -7,6 +7,7 @@ check part of an object return `FieldError`s. The rules and the wording are apim
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from kubrick_api.errors import (
@@ -21,6 +22,7 @@ from kubrick_api.errors import (
 
 LABEL_LENGTH = 63
 SUBDOMAIN_LENGTH = 253
+QUALIFIED_LENGTH = SUBDOMAIN_LENGTH + len("/") + LABEL_LENGTH
 ANNOTATIONS_LIMIT = 256 * 1024
 GENERATED_SUFFIX = 5
 
@@ -132,6 +134,16 @@ def wildcard_subdomain(value: str) -> list[str]:
 
 def qualified_name(value: str) -> list[str]:
     """A label's or annotation's key, a resource's or finalizer's name: [prefix/]name."""
+    return [] if len(value) <= QUALIFIED_LENGTH and _is_qualified(value) else _qualified_errors(value)
+
+
+@lru_cache(maxsize=4096)
+def _is_qualified(value: str) -> bool:
+    """Remembered: a cluster says few keys, again and again."""
+    return not _qualified_errors(value)
+
+
+def _qualified_errors(value: str) -> list[str]:
     parts = value.split("/")
     if len(parts) > 2:
         tail = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
