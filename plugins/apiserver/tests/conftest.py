@@ -49,6 +49,8 @@ class Web:
             return error.code, error.status()
         assert isinstance(response.body, bytes | list)
         data = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+        if response.content_type.startswith("text/"):
+            return response.status, data.decode()
         return response.status, orjson.loads(data) if data else None
 
 

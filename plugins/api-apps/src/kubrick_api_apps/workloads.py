@@ -35,9 +35,9 @@ def validate_selector_and_template(spec: Object, empty: str, *, check_policy: bo
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             yield invalid_value("spec.selector", selector, f"empty selector is invalid for {empty}")
     template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
+    labels = (template.get("metadata") or {}).get("labels")
     try:
-        matches = selector is None or from_label_selector(selector).matches(labels)
+        matches = from_label_selector(selector).matches(labels)
     except SelectorError:
         yield invalid_value("spec.selector", selector, "invalid label selector")
     else:

@@ -74,8 +74,13 @@ class BindingStrategy(Strategy):
         return list(_binding(obj, self.namespaced))
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        changed = obj.get("roleRef") != old.get("roleRef")
-        return [invalid_value("roleRef", obj.get("roleRef"), "cannot change roleRef")] if changed else []
+        reference = obj.get("roleRef", {})
+        if reference == old.get("roleRef"):
+            return []
+        # Kubernetes shows its internal type here, whose fields have their names in Go.
+        shown = {"APIGroup": reference.get("apiGroup", "")}
+        shown |= {name.title(): reference.get(name, "") for name in ("kind", "name")}
+        return [invalid_value("roleRef", shown, "cannot change roleRef")]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         subjects = obj.get("subjects") or ()

@@ -103,7 +103,7 @@ class StatusError(Exception):
         }
         if self.reason:
             body["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             body["details"] = self.details
         body["code"] = self.code
         return body
@@ -154,7 +154,8 @@ def invalid(kind: GVK, name: str, errors: Sequence[FieldError]) -> StatusError:
         details["name"] = name
     if kind.group:
         details["group"] = kind.group
-    details["kind"] = kind.kind
+    if kind.kind:
+        details["kind"] = kind.kind
     details["causes"] = [{"reason": e.type, "message": e.message, "field": e.field} for e in errors]
     qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
     return StatusError(422, "Invalid", f'{qualified} "{name}" is invalid: {joined}', details)
@@ -215,7 +216,14 @@ def unsupported_media_type(allowed: Sequence[str]) -> StatusError:
     )
 
 
+def unacceptable(available: Sequence[str]) -> StatusError:
+    """406 for a format that isn't served at all, as Kubernetes' router says it."""
+    head = "406: Not Acceptable\n\nAvailable representations:"
+    return StatusError(406, "NotAcceptable", f"{head} {', '.join(available)}", {})
+
+
 def not_acceptable(allowed: Sequence[str]) -> StatusError:
+    """406 for a served format with parameters that aren't."""
     return StatusError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(allowed)}")
 
 

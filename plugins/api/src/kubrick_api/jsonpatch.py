@@ -8,6 +8,7 @@ from typing import Any
 from kubrick_api.codec import copy
 from kubrick_api.equality import identical
 from kubrick_api.errors import StatusError, bad_request, request_too_large
+from kubrick_api.trouble import describe
 
 OPERATIONS_LIMIT = 10_000
 REJECTED = "the server rejected our request due to an error in our request"
@@ -28,7 +29,7 @@ def rejected(why: str) -> StatusError:
 def json_patch(original: Any, operations: Any) -> Any:
     """`original` with the operations applied, sharing nothing with it. Raises StatusError."""
     if not isinstance(operations, list):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(f"json: cannot unmarshal {describe(operations, '')} into Go value of type jsonpatch.Patch")
     if len(operations) > OPERATIONS_LIMIT:
         error = request_too_large(0)
         error.message = (
@@ -38,7 +39,8 @@ def json_patch(original: Any, operations: Any) -> Any:
         raise error
     for operation in operations:
         if not isinstance(operation, dict):
-            raise bad_request("json: cannot unmarshal JSON Patch operation: an object is expected")
+            found = describe(operation, "")
+            raise bad_request(f"json: cannot unmarshal {found} into Go value of type jsonpatch.Operation")
     document = copy(original)
     try:
         for operation in operations:

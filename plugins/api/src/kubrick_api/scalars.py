@@ -29,7 +29,7 @@ class Scalar:
 
 def _exactly(usual: type, go: str) -> Callable[[Any, Any, Any], Troubles]:
     def visit(value: Any, holder: Any, key: Any) -> Troubles:
-        return None if type(value) is usual else [Trouble.type(value, go)]
+        return None if type(value) is usual else [Trouble.of_type(value, go, usual)]
 
     return visit
 
@@ -38,13 +38,13 @@ def _integer(bits: int) -> Callable[[Any, Any, Any], Troubles]:
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
     def visit(value: Any, holder: Any, key: Any) -> Troubles:
-        return None if type(value) is int and low <= value <= high else [Trouble.type(value, f"int{bits}")]
+        return None if type(value) is int and low <= value <= high else [Trouble.of_type(value, f"int{bits}", int)]
 
     return visit
 
 
 def _number(value: Any, holder: Any, key: Any) -> Troubles:
-    return None if type(value) in (int, float) else [Trouble.type(value, "float64")]
+    return None if type(value) in (int, float) else [Trouble.of_type(value, "float64", float)]
 
 
 def _quantity(value: Any, holder: Any, key: Any) -> Troubles:
@@ -71,7 +71,7 @@ def _int_or_string(value: Any, holder: Any, key: Any) -> Troubles:
     kind = type(value)
     if kind is str or (kind is int and -(2**31) <= value < 2**31):
         return None
-    return [Trouble.custom(str(Trouble.type(value, "int32")))]
+    return [Trouble.custom(str(Trouble.of_type(value, "int32", int)))]
 
 
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
@@ -140,7 +140,7 @@ def _first_mismatch(text: str, micro: bool) -> tuple[str, str]:
 def _time(micro: bool) -> Callable[[Any, Any, Any], Troubles]:
     def visit(value: Any, holder: Any, key: Any) -> Troubles:
         if type(value) is not str:
-            return [Trouble.custom(str(Trouble.type(value, "string")))]
+            return [Trouble.custom(str(Trouble.of_type(value, "string", str)))]
         try:
             right = canonical_time(value, micro)
         except ValueError as error:
@@ -157,7 +157,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]")
 
 def _bytes(value: Any, holder: Any, key: Any) -> Troubles:
     if type(value) is not str:
-        return [Trouble.type(value, "[]uint8")]
+        return [Trouble.of_type(value, "[]uint8", list)]
     try:
         base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):

@@ -97,13 +97,18 @@ class Type:
         """Prune, check, normalise and default `obj` in place. Returns what to warn of (or, under strict
         validation, to refuse: see `strict_error`): ``unknown field "spec.foo"``. Raises StatusError 400
         for a wrong JSON type. `kind` is for the message; without it the object's own is used."""
+        wrong, unknown = self.decode(obj)
+        if wrong is not None:
+            raise undecodable(kind or GVK.of(obj), str(wrong))
+        return unknown
+
+    def decode(self, obj: dict[str, Any]) -> tuple[Trouble | None, list[str]]:
+        """`accept`, returning the first thing that is wrong with its types, or else the unknown fields."""
         troubles = self.visit(obj, None, None)
         if not troubles:
-            return []
-        for trouble in troubles:
-            if not trouble.unknown:
-                raise undecodable(kind or GVK.of(obj), str(trouble))
-        return [str(trouble) for trouble in troubles]
+            return None, []
+        wrong = next((trouble for trouble in troubles if not trouble.unknown), None)
+        return wrong, [] if wrong is not None else [str(trouble) for trouble in troubles]
 
     def prune(self, obj: dict[str, Any]) -> list[str]:
         """`accept`, by the name of what the caller is after: warnings for unknown fields."""
@@ -235,7 +240,7 @@ def object_visitor(kind: Type) -> Visit:
 
     def visit(obj: Any, holder: Any, key: Any) -> list[Trouble] | None:
         if type(obj) is not dict:
-            return [Trouble.type(obj, go_type(kind.name))]
+            return [Trouble.of_type(obj, go_type(kind.name), dict)]
         troubles: list[Trouble] | None = None
         drop: list[str] | None = None
         for name, value in obj.items():
@@ -293,7 +298,7 @@ def unexpected(value: Any, obj: Any, name: str, entry: Entry, kind: Type) -> lis
         return kind.schemas[spec["ref"]].visit(value, obj, name)
     if expected is float and type(value) is int:
         return None
-    return [Trouble.type(value, go_field_type(spec))]
+    return [Trouble.of_type(value, go_field_type(spec), expected)]
 
 
 def entry_of(spec: Definition, schemas: Schemas) -> Entry:
@@ -345,7 +350,7 @@ def value_visitor(spec: Definition, schemas: Schemas) -> tuple[type, Visit | Non
             return schemas[spec["ref"]].visit(value, holder, key)
         if expected is float and type(value) is int:
             return None
-        return [Trouble.type(value, go_field_type(spec))]
+        return [Trouble.of_type(value, go_field_type(spec), expected)]
 
     return expected, visit, visit_other
 

@@ -182,16 +182,19 @@ class _Parser:
         while True:
             word = self._peek()
             if word in _SPECIAL - {"!"} or not word:
-                raise _unparsable(f"found '{word}', expected: !, identifier, or 'end of string'")
-            found.append(self._requirement())
+                raise SelectorError(f"found '{word}', expected: !, identifier, or 'end of string'")
+            try:
+                found.append(self._requirement())
+            except SelectorError as error:
+                raise SelectorError(f"unable to parse requirement: {error}") from None
             word = self._next()
             if not word:
                 return found
             if word != ",":
-                raise _unparsable(f"found '{word}', expected: ',' or 'end of string'")
+                raise SelectorError(f"found '{word}', expected: ',' or 'end of string'")
             following = self._peek()
             if following != "!" and (not following or following in _SPECIAL):
-                raise _unparsable(f"found '{following}', expected: identifier after ','")
+                raise SelectorError(f"found '{following}', expected: identifier after ','")
 
     def _requirement(self) -> Requirement:
         operator = ""
@@ -200,9 +203,9 @@ class _Parser:
             operator = DOES_NOT_EXIST
         key = self._next()
         if not key or key in _SPECIAL:
-            raise _unparsable(f"found '{key}', expected: identifier")
+            raise SelectorError(f"found '{key}', expected: identifier")
         if errors := validation.qualified_name(key):
-            raise _unparsable(f"key: Invalid value: {quoted(key)}: {'; '.join(errors)}")
+            raise SelectorError(f"key: Invalid value: {quoted(key)}: {'; '.join(errors)}")
         following = self._peek()
         if operator == DOES_NOT_EXIST or following in ("", ","):
             return requirement(key, operator or EXISTS, ())
@@ -211,7 +214,7 @@ class _Parser:
             return requirement(key, following, self._values())
         operators = {EQUALS: EQUALS, DOUBLE_EQUALS: DOUBLE_EQUALS, NOT_EQUALS: NOT_EQUALS, ">": GREATER, "<": LESS}
         if following not in operators:
-            raise _unparsable(f"found '{following}', expected: in, notin, =, ==, !=, gt, lt")
+            raise SelectorError(f"found '{following}', expected: in, notin, =, ==, !=, gt, lt")
         return requirement(key, operators[following], (self._exact(),))
 
     def _exact(self) -> str:
@@ -219,34 +222,36 @@ class _Parser:
             return ""
         word = self._next()
         if word in _SPECIAL:
-            raise _unparsable(f"found '{word}', expected: identifier")
+            raise SelectorError(f"found '{word}', expected: identifier")
         return word
 
     def _values(self) -> tuple[str, ...]:
+        """What stands in brackets; nothing between commas, or at all, is an empty value."""
         word = self._next()
         if word != "(":
-            raise _unparsable(f"found '{word}' expected: '('")
+            raise SelectorError(f"found '{word}' expected: '('")
+        first = self._peek()
+        if first == ")":
+            self._next()
+            return ("",)
+        if first != "," and (not first or first in _SPECIAL):
+            raise SelectorError(f"found '{first}', expected: ',', ')' or identifier")
         values: list[str] = []
-        expecting = True
-        while True:
-            word = self._next()
-            if word == ")":
-                if expecting:
-                    values.append("")
-                return tuple(dict.fromkeys(values))
+        comma = True
+        while (word := self._next()) != ")":
             if word == ",":
-                if expecting:
+                if comma:
                     values.append("")
-                expecting = True
-            elif not word or word in _SPECIAL or not expecting:
-                raise _unparsable(f"found '{word}', expected: ',', or identifier")
+                comma = True
+            elif not word or word in _SPECIAL:
+                wanted = "',', or identifier" if comma else "',' or ')'"
+                raise SelectorError(f"found '{word}', expected: {wanted}")
+            elif not comma:
+                raise SelectorError(f"found '{word}', expected: ',' or ')'")
             else:
                 values.append(word)
-                expecting = False
-
-
-def _unparsable(why: str) -> SelectorError:
-    return SelectorError(f"unable to parse requirement: {why}")
+                comma = False
+        return tuple(dict.fromkeys([*values, ""] if comma else values))
 
 
 @frozen

@@ -18,15 +18,18 @@ class Trouble:
     go: str = ""
     path: list[PathPart] = field(factory=list)
     struct: str | None = None
+    value: Any = None
+    expected: type = dict
+    """The JSON type there should have been, in Python."""
 
     @classmethod
     def unknown_field(cls) -> "Trouble":
         return cls(True, "")
 
     @classmethod
-    def type(cls, value: Any, go: str) -> "Trouble":
+    def of_type(cls, value: Any, go: str, expected: "type") -> "Trouble":
         """`value` can't be decoded into the Go type `go`."""
-        return cls(False, describe(value, go), go)
+        return cls(False, describe(value, go), go, value=value, expected=expected)
 
     @classmethod
     def custom(cls, text: str) -> "Trouble":

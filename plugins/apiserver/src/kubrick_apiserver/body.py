@@ -12,6 +12,19 @@ from kubrick_apiserver.negotiation import JSON, PROTOBUF, load_yaml
 class Unreadable(Exception):
     """The bytes are not what they say they are. Carries the parser's message."""
 
+    @property
+    def decoding(self) -> str:
+        """The message as the decoder of objects gives it: it looks for the kind first."""
+        return f"couldn't get version/kind; json parse error: {self}"
+
+
+class UnreadableYAML(Unreadable):
+    """YAML becomes JSON before anything is looked for."""
+
+    @property
+    def decoding(self) -> str:
+        return str(self)
+
 
 class Body(Protocol):
     """What came with a request."""
@@ -56,7 +69,7 @@ class WebBody:
             loaded = load_yaml(self.data)
             return orjson.loads(orjson.dumps(loaded))
         except (ValueError, TypeError) as error:
-            raise Unreadable(str(error)) from None
+            raise UnreadableYAML(str(error)) from None
 
 
 def _second_opinion(data: bytes, error: orjson.JSONDecodeError) -> Any:

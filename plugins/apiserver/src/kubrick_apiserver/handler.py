@@ -19,6 +19,7 @@ from kubrick_apiserver import read, watching
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import WebBody
 from kubrick_apiserver.discovery import Discovery
+from kubrick_apiserver.http.writer import NOT_FOUND, text_response
 from kubrick_apiserver.negotiation import (
     JSON,
     YAML,
@@ -52,6 +53,7 @@ class ResourceHandler:
     def __init__(self, kernel: "Kernel", catalog: Catalog, registry: Registry) -> None:
         self._kernel = kernel
         self._registry = registry
+        self._catalog = catalog
         self._protobuf = Protobuf(catalog)
         self._discovery = Discovery(catalog)
         self._specification = Specification(catalog)
@@ -64,10 +66,16 @@ class ResourceHandler:
             return self._document(request)
         resource = self._gvrs.get((info.group, info.version, info.resource))
         if resource is None:
+            if not self._knows(info.group):
+                return text_response(404, NOT_FOUND)
             resource = self._look_up(request)
         if info.verb == "get" and not info.subresource and resource.virtual is None and not request.query:
             return self._get(request, resource)
         return await self._perform(request, resource)
+
+    def _knows(self, group: str) -> bool:
+        """Unknown groups are nobody's paths, unlike unknown resources of known ones."""
+        return any(known.group == group for known in self._catalog.groups())
 
     def _look_up(self, request: Request) -> Resource:
         info = request.info
@@ -192,9 +200,12 @@ class ResourceHandler:
             response = self._specification.answer(request)
         else:
             response = self._discovery.answer(request)
-        if response is None:
-            raise unknown_path()
-        return response
+        if response is not None:
+            return response
+        root, _, rest = request.path.strip("/").partition("/")
+        if root == "openapi" or (root == "apis" and not self._knows(rest.partition("/")[0])):
+            return text_response(404, NOT_FOUND)
+        raise unknown_path()
 
 
 def _call(request: Request, resource: Resource) -> Call:

@@ -4,16 +4,15 @@
 messages are those of kube-apiserver's decoders (apiserver: endpoints/handlers, apimachinery: runtime).
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kubrick_api.duplication import duplicate_fields
+from kubrick_api.duplication import may_repeat, strict_troubles
 from kubrick_api.errors import StatusError, bad_request
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
 from kubrick_api.schema import Type, strict_error, undecodable
 from kubrick_apiserver.body import Body, Unreadable, WebBody
-from kubrick_apiserver.negotiation import JSON
+from kubrick_apiserver.negotiation import JSON, YAML, yaml_repetitions
 from kubrick_apiserver.options import WriteOptions
 
 if TYPE_CHECKING:
@@ -38,14 +37,15 @@ def receive(
     try:
         obj = body.read()
     except Unreadable as error:
-        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {error}", body.data) from None
+        raise unrecognized(kind, error.decoding, body.data) from None
+    if obj is None and body.data:
+        obj = {}  # a JSON null
     if type(obj) is not dict:
         raise unrecognized(kind, _not_an_object(obj), body.data)
     said, version = obj.get("kind"), obj.get("apiVersion")
     if said != kind.kind or version != kind.api_version:
         expect_kind(registry, kind, obj, body.data)
-    repeated = _repeated(body, obj) if options.field_validation in ("Strict", "Warn") else []
-    accept(kind, schema, obj, options, warnings, repeated)
+    accept(kind, schema, obj, options, warnings, body if isinstance(body, WebBody) else None)
     metadata = obj.get("metadata")
     if metadata is None:
         obj["metadata"] = {}
@@ -54,22 +54,27 @@ def receive(
     return obj
 
 
-def _repeated(body: Body, obj: Object) -> list[str]:
-    """Keys that JSON from a client gives twice."""
-    return duplicate_fields(body.data, obj) if isinstance(body, WebBody) and body.media == JSON else []
-
-
 def accept(
-    kind: GVK, schema: Type, obj: Object, options: WriteOptions, warnings: list[str], repeated: Sequence[str] = ()
+    kind: GVK, schema: Type, obj: Object, options: WriteOptions, warnings: list[str], body: WebBody | None = None
 ) -> None:
-    """Prune, check and default in place; unknown and `repeated` fields are warned of, refused or passed over."""
-    unknown = [*repeated, *schema.accept(obj, kind)]
-    if not unknown:
+    """Prune, check and default in place. Unknown fields, and keys that `body` gives twice, are warned of,
+    refused or passed over."""
+    asked = options.field_validation in ("Strict", "Warn")
+    suspicious = asked and body is not None and body.media == JSON and may_repeat(body.data, obj)
+    wrong = schema.accept(obj, kind)
+    if not asked:
         return
-    if options.field_validation == "Strict":
-        raise strict_error(kind, unknown)
+    if suspicious and body is not None:
+        wrong = strict_troubles(body.data, wrong)
+    repeated = yaml_repetitions(body.data) if body is not None and body.media == YAML else []
+    if not wrong and not repeated:
+        return
     if options.field_validation == "Warn":
-        warnings += unknown
+        warnings += [*repeated, *wrong]
+        return
+    if repeated:
+        wrong.insert(0, "\n  ".join(("yaml: unmarshal errors:", *repeated)))
+    raise strict_error(kind, wrong)
 
 
 def unrecognized(kind: GVK, why: str, data: bytes) -> StatusError:
@@ -146,19 +151,11 @@ def settle_name(resource: Resource, namespace: str, name: str, obj: Object) -> N
     """The object has the name in the URL. Raises 400."""
     metadata = obj["metadata"]
     said = metadata.get("name")
+    settle_namespace(resource, namespace, obj)
     if not said:
         raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
     if said != name:
         raise bad_request(f"the name of the object ({said}) does not match the name on the URL ({name})")
-    if not resource.namespaced:
-        metadata.pop("namespace", None)
-        return
-    space = metadata.get("namespace")
-    if space and space != namespace:
-        raise bad_request(
-            f"the namespace of the object ({space}) does not match the namespace on the request ({namespace})"
-        )
-    metadata["namespace"] = namespace
 
 
 def given_revision(obj: Object) -> int:

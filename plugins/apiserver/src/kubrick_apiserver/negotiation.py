@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from attrs import frozen
 
-from kubrick_api.errors import not_acceptable, unsupported_media_type
+from kubrick_api.errors import not_acceptable, unacceptable, unsupported_media_type
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = (JSON, YAML)
@@ -22,6 +22,7 @@ TRANSFORMS = {
     "PartialObjectMetadata": "metadata",
     "PartialObjectMetadataList": "metadata",
 }
+ANY = ("*/*", "application/*", JSON)
 BROWSERS = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -51,7 +52,8 @@ def representation(headers: Mapping[str, str], query: Mapping[str, str], *, tran
         return PLAIN
     chosen = _negotiate(accept, transforms)
     if chosen is None:
-        raise not_acceptable((*MEDIA_TYPES,))
+        known = any(media in ANY or media in MEDIA_TYPES for media, _ in _clauses(accept))
+        raise not_acceptable(MEDIA_TYPES) if known else unacceptable(MEDIA_TYPES)
     return Representation(chosen.media, chosen.transform, chosen.version, True) if _pretty(headers, query) else chosen
 
 
@@ -69,7 +71,7 @@ def _browser(headers: Mapping[str, str]) -> bool:
 @lru_cache(maxsize=256)
 def _negotiate(accept: str, transforms: bool) -> Representation | None:
     for media, parameters in _clauses(accept):
-        if media in ("*/*", "application/*", JSON):
+        if media in ANY:
             media = JSON
         elif media != YAML:
             continue
@@ -172,6 +174,38 @@ def _key(key: Any) -> str:
 
 
 def _yaml_message(error: Any) -> str:
-    mark = getattr(error, "problem_mark", None)
+    """As Go's YAML parser words it: a line is named when it isn't the first, counted from 1 by its scanner
+    and from 0 by its parser."""
+    from yaml.scanner import ScannerError
+
+    marks = (getattr(error, name, None) for name in ("context_mark", "problem_mark"))
+    line = next((mark.line for mark in marks if mark is not None and mark.line), 0)
+    if line and isinstance(error, ScannerError):
+        line += 1
     problem = getattr(error, "problem", None) or str(error)
-    return f"yaml: line {mark.line + 1}: {problem}" if mark else f"yaml: {problem}"
+    return f"yaml: line {line}: {problem}" if line else f"yaml: {problem}"
+
+
+def yaml_repetitions(data: bytes) -> list[str]:
+    """``line 7: key "a" already set in map`` for each key that valid YAML gives twice."""
+    import yaml
+
+    found: list[str] = []
+    _collect_repetitions(yaml.compose(data, Loader=_loader()), found)
+    return found
+
+
+def _collect_repetitions(node: Any, found: list[str]) -> None:
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _collect_repetitions(item, found)
+    elif isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            _collect_repetitions(value, found)
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    found.append(f'line {value.start_mark.line + 1}: key "{key.value}" already set in map')
+                seen.add(key.value)

@@ -167,7 +167,7 @@ class WriteOptions:
 
 
 USUAL = WriteOptions()
-WRITE_PARAMS = frozenset(("dryRun", "fieldValidation", "fieldManager"))
+WRITE_PARAMS = frozenset(("dryRun", "fieldValidation", "fieldManager", "force"))
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 MANAGER_LIMIT = 128
 
@@ -176,12 +176,15 @@ def write_options(params: Params, kind: str) -> WriteOptions:
     """`kind` is CreateOptions, UpdateOptions or PatchOptions. Raises StatusError 422."""
     if not params or WRITE_PARAMS.isdisjoint(params):
         return USUAL
-    errors = dry_run_errors([params["dryRun"]] if "dryRun" in params else [])
+    errors = []
+    if kind == "PatchOptions" and "force" in params:
+        errors.append(forbidden_value("force", "may not be specified for non-apply patch"))
     manager = params.get("fieldManager", "")
     if len(manager.encode()) > MANAGER_LIMIT:
         errors.append(too_long("fieldManager", MANAGER_LIMIT))
     if not manager.isprintable():
         errors.append(invalid_value("fieldManager", manager, "should only contain printable characters"))
+    errors += dry_run_errors([params["dryRun"]] if "dryRun" in params else [])
     validation = params.get("fieldValidation", "")
     if validation not in FIELD_VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, FIELD_VALIDATIONS))
@@ -256,11 +259,9 @@ def _typed(body: dict[str, Any], name: str, kind: type, go_type: str) -> Any:
     if value is None or type(value) is kind:
         return value
     found = {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(value), "number")
-    raise bad_request(
-        'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: json: cannot unmarshal '
-        f"{found} into Go struct field DeleteOptions.{name} of type {go_type}"
-    )
+    raise _unreadable(f"json: cannot unmarshal {found} into Go struct field DeleteOptions.{name} of type {go_type}")
 
 
 def _unreadable(message: str) -> StatusError:
+    """kube-apiserver passes its decoder's error on as it is, and what is no Status becomes a 500."""
     return StatusError(500, "", message)

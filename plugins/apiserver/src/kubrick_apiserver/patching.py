@@ -1,7 +1,8 @@
 """PATCH: which kind of patch it is, what it makes of an object, and how its errors read.
 
 The patch is decoded once per request and applied to the stored object on every attempt. What comes out
-passes the same decoder as a PUT (types, unknown fields), with errors about "patch" as in kube-apiserver.
+passes the same decoder as a PUT (types, unknown fields), with errors about "patch" as in kube-apiserver:
+a strategic patch goes through its converter of maps, whose words differ, and is shown as Go prints maps.
 """
 
 from collections.abc import Callable
@@ -10,19 +11,23 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kubrick_api import merge
+from kubrick_api.duplication import duplicate_fields
 from kubrick_api.errors import StatusError, bad_request, unsupported_media_type
 from kubrick_api.merge import JSON_PATCH, PATCH_TYPES, STRATEGIC_PATCH
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
 from kubrick_api.schema import Type
 from kubrick_api.storage import Call
+from kubrick_api.trouble import Trouble, describe
 from kubrick_apiserver.body import Body, Unreadable
 from kubrick_apiserver.options import WriteOptions
 
 if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
-OPERATION_LIMIT = 10_000
+OPERATION_FIELDS = ("op", "path", "from", "value")
+NO_MAP = "into Go value of type map[string]interface {}"
+EMPTY = "unexpected end of JSON input"
 
 Apply = Callable[[Object, list[str]], Object]
 """apply(old, warnings) -> a private new object."""
@@ -31,8 +36,11 @@ Apply = Callable[[Object, list[str]], Object]
 def patch_type(header: str) -> str:
     """The kind of patch. Raises 415, for server-side apply too (not served yet)."""
     media = header.partition(";")[0].strip().lower()
-    if media not in PATCH_TYPES:
+    if media == "application/apply-patch+yaml":
         raise unsupported_media_type(PATCH_TYPES)
+    if media not in PATCH_TYPES:
+        # The router of kube-apiserver says this, before any handler could name the types there are.
+        raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     return media
 
 
@@ -44,53 +52,87 @@ def reader(registry: "Registry", resource: Resource, call: Call, body: Body, opt
 def applier(kind: GVK, schema: Type, content_type: str, body: Body, options: WriteOptions) -> Apply:
     """A function that applies the patch in `body` to objects of `kind`."""
     media = patch_type(content_type)
-    change = _decoded(media, body)
+    asked = options.field_validation != "Ignore"
+    change = _decoded(media, body, asked)
+    strict = _strict_troubles(media, body.data, change) if asked else []
 
     def apply(old: Object, warnings: list[str]) -> Object:
         obj = merge.apply_patch(schema, old, change, media)
-        return _accepted(kind, schema, obj, change, media, options, warnings)
+        return _accepted(kind, schema, obj, change, strict, media, options, warnings)
 
     return apply
 
 
-def _decoded(media: str, body: Body) -> Any:
+def _decoded(media: str, body: Body, asked: bool) -> Any:
+    """The patch. Raises 400 where it isn't one; `asked`: field validation has decoded it before, and said
+    so first."""
+    head = "error decoding patch: " if asked and media != STRATEGIC_PATCH else ""
     try:
         change = body.read()
     except Unreadable as error:
-        raise bad_request(f"error decoding patch: {error}") from None
-    if media == JSON_PATCH:
-        if type(change) is not list:
-            raise bad_request(
-                f"error decoding patch: json: cannot unmarshal {_go_type(change)} into Go value of type jsonpatch.Patch"
-            )
-        if len(change) > OPERATION_LIMIT:
-            message = f"The allowed maximum operations in a JSON patch is {OPERATION_LIMIT}, got {len(change)}"
-            raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
-    elif type(change) is not dict:
-        raise bad_request(
-            f"error decoding patch: json: cannot unmarshal {_go_type(change)} into Go value of type "
-            "map[string]interface {}"
-        )
+        raise bad_request(f"{head}{error}") from None
+    if not body.data:
+        raise bad_request(f"{head}{EMPTY}")
+    if media != JSON_PATCH:
+        if type(change) is not dict:
+            raise bad_request(f"{head}json: cannot unmarshal {describe(change, '')} {NO_MAP}")
+    elif asked:
+        wrong = _no_operations(change)
+        if wrong:
+            raise bad_request(f"{head}json: cannot unmarshal {wrong}")
     return change
 
 
-def _go_type(value: Any) -> str:
-    return {str: "string", bool: "bool", list: "array", dict: "object", type(None): "null"}.get(type(value), "number")
+def _no_operations(change: Any) -> str:
+    """What keeps `change` from being a list of operations."""
+    if type(change) is not list:
+        return f"{describe(change, '')} into Go value of type []handlers.jsonPatchOp"
+    for operation in change:
+        if type(operation) is not dict:
+            return f"{describe(operation, '')} into Go value of type handlers.jsonPatchOp"
+        for name in OPERATION_FIELDS[:3]:
+            value = operation.get(name)
+            if value is not None and type(value) is not str:
+                return f"{describe(value, '')} into Go struct field jsonPatchOp.{name} of type string"
+    return ""
+
+
+def _strict_troubles(media: str, data: bytes, change: Any) -> list[str]:
+    """What field validation finds wrong with the patch itself: keys given twice, and more in an operation
+    than belongs there."""
+    repeated = duplicate_fields(data, change)
+    if media != JSON_PATCH:
+        return repeated
+    unknown = [
+        f'unknown field "[{index}].{name}"'
+        for index, operation in enumerate(change)
+        for name in operation
+        if name not in OPERATION_FIELDS
+    ]
+    return [f"json patch {trouble}" for trouble in (*repeated, *unknown)]
 
 
 def _accepted(
-    kind: GVK, schema: Type, obj: Object, change: Any, media: str, options: WriteOptions, warnings: list[str]
+    kind: GVK,
+    schema: Type,
+    obj: Object,
+    change: Any,
+    strict: list[str],
+    media: str,
+    options: WriteOptions,
+    warnings: list[str],
 ) -> Object:
     """What a patch made, checked like any object on its way in."""
     if obj.get("kind") != kind.kind or obj.get("apiVersion") != kind.api_version:
         raise bad_request(
             f"the patch may not change the kind or API version ({kind.api_version}, {kind.kind}) of the object"
         )
-    text = orjson.dumps(change if media == STRATEGIC_PATCH else obj).decode()
-    try:
-        unknown = schema.accept(obj, kind)
-    except StatusError as error:
-        raise merge.unpatchable(text, error.message.partition(f"cannot be handled as a {kind.kind}: ")[2]) from None
+    strategic = media == STRATEGIC_PATCH
+    text = go_text(change) if strategic else orjson.dumps(obj).decode()
+    wrong, unknown = schema.decode(obj)
+    if wrong is not None:
+        raise merge.unpatchable(text, unconvertible(wrong) if strategic else str(wrong))
+    unknown = [*strict, *unknown]
     if unknown:
         if options.field_validation == "Strict":
             raise merge.unpatchable(text, f"strict decoding error: {', '.join(unknown)}")
@@ -99,3 +141,38 @@ def _accepted(
     metadata = obj.setdefault("metadata", {})
     metadata.pop("managedFields", None)
     return obj
+
+
+def go_text(value: Any) -> str:
+    """A JSON value as Go's ``%+v`` prints it: map[a:1 b:[x y]]."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_text, value))}]"
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}
+
+
+def unconvertible(trouble: Trouble) -> str:
+    """Why a value doesn't fit, as the converter of maps to Go's types says it (apimachinery: runtime)."""
+    go, expected, found = trouble.go, trouble.expected, type(trouble.value)
+    shown = KINDS.get(found, "invalid")
+    if not go:
+        return str(trouble)
+    if expected is list:
+        return f"cannot restore slice from {shown}"
+    if expected is dict:
+        return (
+            f"cannot restore map from {shown}"
+            if "map" in go or "List" in go
+            else f"cannot restore struct from: {shown}"
+        )
+    if (found in (int, float) and expected in (int, float)) or (found is int and expected is str):
+        return f"cannot convert {shown} to {go}"
+    return f"unrecognized type: {go if expected is int else KINDS[expected]}"

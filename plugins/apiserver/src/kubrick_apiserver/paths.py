@@ -7,7 +7,7 @@ import orjson
 
 from kubrick_api.errors import method_not_allowed
 from kubrick_apiserver.health import Health
-from kubrick_apiserver.http.writer import text_response
+from kubrick_apiserver.http.writer import NOT_FOUND, text_response
 from kubrick_apiserver.metrics import CONTENT_TYPE, Exposition
 from kubrick_apiserver.version import version_json
 from kubrick_apiserver.web import Handler, Request, Response
@@ -35,7 +35,7 @@ class Paths:
         if first in RESOURCES:
             return await self._resources(request)
         response = await self._own(first, path, request)
-        return response or text_response(404, "404 page not found\n")
+        return response or text_response(404, NOT_FOUND)
 
     async def _own(self, first: str, path: str, request: Request) -> Response | None:
         """The answer of one of the server's own paths; None when it is none."""

@@ -4,6 +4,7 @@ A list is a snapshot: of the bus's state when nothing else is asked, or of the s
 A continue token pins the revision and the next key, so that pages of one list fit together.
 """
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from attrs import frozen
 from kubrick_api.errors import StatusError, bad_request, expired, not_found, too_large_resource_version
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call
+from kubrick_api.trouble import describe
+from kubrick_apiserver.malformed import syntax_error
 from kubrick_apiserver.options import EXACT, ListOptions, list_options, revision
 from kubrick_apiserver.selection import Selection, selection
 from kubrick_kernel import Compacted, FutureRevision, Item, Range
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
 TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105 -- not a secret
+NOT_BASE64 = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def prefix(resource: Resource, namespace: str) -> bytes:
@@ -70,26 +74,40 @@ class Token:
     @classmethod
     def decode(cls, text: str) -> "Token":
         """Raises 400."""
-        try:
-            data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        except ValueError:
-            raise bad_request("continue key is not valid: illegal base64 data") from None
+        strange = NOT_BASE64.search(text)
+        if strange is not None or len(text) % 4 == 1:
+            at = strange.start() if strange is not None else len(text) - 1
+            raise _no_token(f": illegal base64 data at input byte {at}")
+        data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         try:
             body = orjson.loads(data)
-            version, number, start = body["v"], body["rv"], body["start"]
-        except (ValueError, TypeError, KeyError):
-            raise bad_request("continue key is not valid: it is not a continue token") from None
+        except orjson.JSONDecodeError as error:
+            raise _no_token(f": {syntax_error(data) or error}") from None
+        if not isinstance(body, dict):
+            found = describe(body, "")
+            raise _no_token(f": json: cannot unmarshal {found} into Go value of type storage.continueToken")
+        version, number, start = body.get("v") or "", body.get("rv") or 0, body.get("start") or ""
+        for name, value, kind, go in (
+            ("v", version, str, "string"),
+            ("rv", number, int, "int64"),
+            ("start", start, str, "string"),
+        ):
+            if type(value) is not kind:
+                where = f"Go struct field continueToken.{name} of type {go}"
+                raise _no_token(f": json: cannot unmarshal {describe(value, go)} into {where}")
         if version != TOKEN_VERSION:
-            raise bad_request(f"continue key is not valid: server does not recognize this encoded version {version!r}")
-        if not isinstance(start, str) or not start:
-            raise bad_request("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
-        if not isinstance(number, int) or number == 0:
-            raise bad_request(
-                "continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)"
-            )
+            raise _no_token(f": server does not recognize this encoded version {version}")
+        if not number:
+            raise _no_token(f": incorrect encoded start resourceVersion (version {TOKEN_VERSION})")
+        if not start:
+            raise _no_token(f": encoded start key empty (version {TOKEN_VERSION})")
         if ".." in start.split("/"):
-            raise bad_request(f'continue key is not valid: invalid start key: "{start}"')
+            raise _no_token(f": {start}")
         return cls(start, number)
+
+
+def _no_token(why: str) -> StatusError:
+    return bad_request(f"invalid continue token: continue key is not valid{why}")
 
 
 async def page(registry: "Registry", resource: Resource, call: Call, options: ListOptions) -> Page:

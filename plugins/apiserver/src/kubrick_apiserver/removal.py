@@ -13,13 +13,12 @@ from attrs import define
 
 from kubrick_api import codec
 from kubrick_api.errors import StatusError, conflict, not_found
-from kubrick_api.names import GVK, GVR
+from kubrick_api.names import GVR
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, WriteContext
 from kubrick_apiserver import read, transaction
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import Body, Unreadable
-from kubrick_apiserver.incoming import unrecognized
 from kubrick_apiserver.options import FOREGROUND, ORPHAN, DeleteOptions, delete_options, list_options
 from kubrick_kernel import Conflict, Delete, Item, rfc3339
 
@@ -157,12 +156,11 @@ async def delete(registry: "Registry", resource: Resource, call: Call, body: Bod
 
 
 def read_options(body: Body) -> Object | None:
-    """The DeleteOptions in a body, if there is one. Raises 400."""
+    """The DeleteOptions in a body, if there is one. Raises 500, as kube-apiserver does."""
     try:
         options: Object | None = body.read()
     except Unreadable as error:
-        kind = GVK("", "v1", "DeleteOptions")
-        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {error}", body.data) from None
+        raise StatusError(500, "", error.decoding) from None
     return options
 
 

@@ -6,6 +6,7 @@ A namespace is not part of it: that is a prefix of keys. A selection by name alo
 from collections.abc import Callable
 from functools import lru_cache
 
+from kubrick_api.errors import bad_request, show
 from kubrick_api.resource import Object, Resource
 from kubrick_api.selectors import FieldSelector, LabelSelector, SelectorError
 from kubrick_apiserver.options import ListOptions
@@ -89,7 +90,11 @@ def check_fields(resource: Resource, fields: FieldSelector) -> None:
     """Refuse fields that this resource can't be selected by. Raises 400."""
     if all(name in EVERYWHERE for name, _, _ in fields.terms):
         return
-    supported = EVERYWHERE.union(resource.strategy.selectable_fields({"metadata": {}}))
+    own = resource.strategy.selectable_fields({"metadata": {}})
+    supported = EVERYWHERE.union(own)
+    unknown = next((name for name, _, _ in fields.terms if name not in supported), None)
+    if unknown is not None and not own:
+        raise bad_request(f'{show(unknown)} is not a known field selector: only "metadata.name", "metadata.namespace"')
     try:
         fields.check(supported.__contains__)
     except SelectorError as error:

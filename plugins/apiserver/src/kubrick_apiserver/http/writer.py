@@ -48,6 +48,10 @@ def status_response(error: StatusError) -> Response:
     return Response(error.code, body=orjson.dumps(error.status()) + b"\n", headers=list(error.headers))
 
 
+NOT_FOUND = "404 page not found\n"
+"""What Go says of a path that nobody serves."""
+
+
 def text_response(status: int, text: str, *headers: tuple[str, str]) -> Response:
     """A plain text answer, as Go's http.Error gives it."""
     return Response(
