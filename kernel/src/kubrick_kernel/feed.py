@@ -47,20 +47,19 @@ class Feed:
         for prefix in list(self._waiting):
             for event in events:
                 if event.key.startswith(prefix):
-                    self._wake(prefix, position)
+                    for cursor in self._waiting.pop(prefix):
+                        # Whoever waited has missed nothing of its prefix before this batch.
+                        cursor._position, cursor._revision = position, events[0].revision - 1
+                        cursor._wake()
                     break
 
     def restart(self, revision: int) -> None:
         """Begin again at `revision`; every reader finds itself lagged."""
         self.window.restart(revision)
-        for prefix in list(self._waiting):
-            self._wake(prefix, 0)
-
-    def _wake(self, prefix: bytes, position: int) -> None:
-        for cursor in self._waiting.pop(prefix):
-            # Whoever waited has missed nothing of its prefix before this batch.
-            cursor._position = position
-            cursor._wake()
+        waiting, self._waiting = self._waiting, {}
+        for cursors in waiting.values():
+            for cursor in cursors:
+                cursor._wake()
 
     def _enter(self, cursor: "Cursor") -> None:
         self._waiting.setdefault(cursor._prefix, set()).add(cursor)
