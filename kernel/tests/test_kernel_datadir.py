@@ -26,6 +26,7 @@ def test_a_place_that_cannot_be_a_directory_is_one_clear_error(tmp_path: Path) -
     with pytest.raises(ConfigurationError, match=r"cannot write to it .*; choose another with --data-dir"):
         held(tmp_path / "file" / "data").__enter__()
     assert "cannot write to" in (problem_with(tmp_path / "file") or "")
+    assert "cannot write to it (File name too long)" in (problem_with(tmp_path / ("a" * 300)) or "")
 
 
 def test_the_status_is_there_only_while_somebody_holds_the_directory(tmp_path: Path) -> None:

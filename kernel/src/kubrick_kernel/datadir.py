@@ -30,10 +30,17 @@ def problem_with(directory: Path) -> str | None:
     """Why `directory` could not be held right now, without touching it; None when it could."""
     if (status := read_status(directory)) is not None:
         return f"data directory {directory}: in use by process {status['pid']}"
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    try:
+        existing = next(path for path in (directory, *directory.parents) if path.exists())
+    except OSError as error:
+        return _unwritable(directory, error)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return f"data directory {directory}: cannot write to {existing}; choose another with --data-dir"
     return None
+
+
+def _unwritable(directory: Path, error: OSError) -> str:
+    return f"data directory {directory}: cannot write to it ({error.strerror}); choose another with --data-dir"
 
 
 @contextmanager
@@ -46,9 +53,7 @@ def held(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ConfigurationError(
-            f"data directory {directory}: cannot write to it ({error.strerror}); choose another with --data-dir"
-        ) from error
+        raise ConfigurationError(_unwritable(directory, error)) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -33,5 +34,23 @@ def test_the_check_finds_a_busy_port() -> None:
 
         assert problems("127.0.0.1:0") == []
         assert problems("") == []
+        for nowhere in ("ä..b:1", f"{'a' * 300}:1"):
+            (problem,) = problems(nowhere)
+            assert problem.startswith(f"apiserver: cannot listen on {nowhere}: no such address")
         (problem,) = problems(listen)
         assert problem.startswith(f"apiserver: cannot listen on {listen}: another program is using this port")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("max_request_bytes", -1, "'max_request_bytes' must be > 0: -1"),
+        ("request_timeout", float("nan"), "'request_timeout' must be > 0: nan"),
+        ("advertise_address", "here", "advertise_address: 'here' is not an IP address"),
+        ("certificate_names", ["a b"], "certificate_names: 'a b' is neither a DNS name nor an address"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(key: str, value: Any, what: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Kernel(Composition(profile="api", store="memory", plugins={"apiserver": {key: value}}))
+    assert str(caught.value) == f"the composition: [plugins.apiserver]: {what}"

@@ -15,10 +15,12 @@ import trio
 from attrs import define
 
 from kubrick_api.storage import UserInfo
+from kubrick_apiserver import pki
 from kubrick_apiserver.access import AccessControl
 from kubrick_apiserver.server import APIServer
+from kubrick_apiserver.tls import server_context
 from kubrick_apiserver.web import Request, Response
-from kubrick_kernel import Composition, ConfigurationError, Kernel
+from kubrick_kernel import Composition, ConfigurationError, Kernel, SystemClock
 
 TOKENS = """\
 alice-token,alice,1,"developers,testers"
@@ -419,3 +421,14 @@ async def test_only_masters_pass_without_authorizers() -> None:
     control = AccessControl()
     assert control.rules(UserInfo("x", groups=("system:masters",)), "").resource_rules[0]["verbs"] == ["*"]
     assert control.rules(UserInfo("system:apiserver"), "").resource_rules == []
+
+
+def test_a_certificate_and_a_key_that_do_not_fit_are_one_clear_line(tmp_path: Path) -> None:
+    made = pki.ensure(tmp_path, ["localhost"], "https://localhost:1", SystemClock().now())
+    made.serving[1].write_bytes((made.directory / "admin.key").read_bytes())
+    with pytest.raises(ConfigurationError, match=r"apiserver\.key cannot be used: KEY_VALUES_MISMATCH; move them away"):
+        server_context(made)
+    (made.directory / "ca.key").write_text("no key")
+    made.serving[0].unlink()
+    with pytest.raises(ConfigurationError, match=r"cannot be read: .*; move it away to have a new one made"):
+        pki.ensure(tmp_path, ["localhost"], "https://localhost:1", SystemClock().now())

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from kubrick_kernel import ConfigurationError, TrioClock
 from kubrick_kernel.clock import Random
+from kubrick_kernel.settings import structure
 from kubrick_node import ContainerSpec, RuntimeFailure
 from kubrick_runtime_hollow.nodes import Settings, machines
 from kubrick_runtime_hollow.runtime import Addresses, HollowRuntime
@@ -22,7 +23,7 @@ def pod(annotations=None, **spec):
 
 
 def runtime(network="10.1.0.0/29"):
-    return HollowRuntime(Addresses(IPv4Network(network)), "172.16.0.2", TrioClock(), Random(1))
+    return HollowRuntime(Addresses(IPv4Network(network)), TrioClock(), Random(1))
 
 
 async def started(hollow, wanted, attempt=0):
@@ -142,3 +143,19 @@ def test_nodes_that_do_not_fit_their_ranges_are_a_configuration_error():
     made = machines(Settings(nodes=4, pod_cidr="10.0.0.0/22"))
     assert [m.pod_cidr for m in made] == ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
     assert len({m.internal_ip for m in made}) == 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"cpu": "lots"}, "cpu: 'lots': quantities must match"),
+        ({"memory": "-1Gi"}, "memory: '-1Gi' is negative"),
+        ({"name": "Node_1"}, "name: 'Node_1': a lowercase RFC 1123 subdomain"),
+        ({"pods": -1}, "'pods' must be >= 0: -1"),
+        ({"labels": {"a b": "c"}}, "labels: 'a b' = 'c': name part must consist of"),
+    ],
+)
+def test_what_no_node_could_say_of_itself_is_refused_at_once(wrong, what):
+    with pytest.raises(ConfigurationError) as caught:
+        structure(Settings, wrong, "[plugins.runtime-hollow]")
+    assert str(caught.value).startswith(f"[plugins.runtime-hollow]: {what}")

@@ -73,6 +73,11 @@ def ensure(data_dir: Path, names: Iterable[str], server: str, now: datetime, clu
             f"apiserver: cannot keep certificates under {pki.directory}: {error.strerror or error}; "
             "choose another directory with --data-dir"
         ) from error
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"apiserver: a key or certificate under {pki.directory} cannot be read: {error}; "
+            "move it away to have a new one made"
+        ) from error
     return pki
 
 

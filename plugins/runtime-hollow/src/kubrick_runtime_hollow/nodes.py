@@ -5,7 +5,10 @@ from typing import Any
 
 import trio
 from attrs import field, frozen
+from attrs.validators import ge
 
+from kubrick_api.quantity import ZERO, Quantity
+from kubrick_api.validation import label_value, name_is_dns_subdomain, qualified_name
 from kubrick_api_core import PODS
 from kubrick_client import EventRecorder, Informer, connect
 from kubrick_kernel import ConfigurationError, Kernel
@@ -19,20 +22,43 @@ KUBELET_VERSION = "v1.36.0+kubrick"
 FIRST_HOST = 2
 
 
+def _quantity(_settings: Any, about: Any, value: str) -> None:
+    """Raises ValueError."""
+    try:
+        good = Quantity(value) >= ZERO
+    except ValueError as error:
+        raise ValueError(f"{about.name}: {value!r}: {error}") from None
+    if not good:
+        raise ValueError(f"{about.name}: {value!r} is negative")
+
+
+def _name(_settings: Any, about: Any, value: str) -> None:
+    """Raises ValueError."""
+    for wrong in name_is_dns_subdomain(value, prefix=False):
+        raise ValueError(f"{about.name}: {value!r}: {wrong}")
+
+
+def _labels(_settings: Any, about: Any, value: dict[str, str]) -> None:
+    """Raises ValueError."""
+    for key, text in value.items():
+        for wrong in (*qualified_name(key), *label_value(text)):
+            raise ValueError(f"{about.name}: {key!r} = {text!r}: {wrong}")
+
+
 @frozen
 class Settings:
     """The hollow nodes: how many, what they claim to have, and where their pods' addresses come from
     (a /24 a node out of `pod_cidr`; nodes themselves are numbered through `node_cidr`)."""
 
     nodes: int = 3
-    name: str = "node"
-    cpu: str = "32"
-    memory: str = "256Gi"
-    ephemeral_storage: str = "1Ti"
-    pods: int = 110
+    name: str = field(default="node", validator=_name)
+    cpu: str = field(default="32", validator=_quantity)
+    memory: str = field(default="256Gi", validator=_quantity)
+    ephemeral_storage: str = field(default="1Ti", validator=_quantity)
+    pods: int = field(default=110, validator=ge(0))
     pod_cidr: str = "10.128.0.0/9"
     node_cidr: str = "172.16.0.0/12"
-    labels: dict[str, str] = field(factory=dict)
+    labels: dict[str, str] = field(factory=dict, validator=_labels)
 
 
 class HollowNodes:
@@ -97,7 +123,7 @@ class HollowNodes:
         runtime = self._runtimes.get(machine.name)
         if runtime is None:
             addresses = Addresses(IPv4Network(machine.pod_cidr))
-            runtime = HollowRuntime(addresses, machine.internal_ip, kernel.clock, kernel.random)
+            runtime = HollowRuntime(addresses, kernel.clock, kernel.random)
             self._runtimes[machine.name] = runtime
         agent = NodeAgent(machine, client, runtime, recorder, kernel.clock, kernel.random)
         self._agents[machine.name] = agent

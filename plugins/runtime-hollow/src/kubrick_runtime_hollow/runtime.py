@@ -117,10 +117,9 @@ class Addresses:
 class HollowRuntime:
     """One hollow node's runtime."""
 
-    def __init__(self, addresses: Addresses, host_ip: str, clock: Clock, generator: Random) -> None:
+    def __init__(self, addresses: Addresses, clock: Clock, generator: Random) -> None:
         self.info = INFO
         self._addresses = addresses
-        self._host_ip = host_ip
         self._clock = clock
         self._random = generator
         self._pods: dict[str, _Pod] = {}

@@ -1,6 +1,7 @@
 """``[plugins.scheduler]`` in the cluster file."""
 
 from attrs import field, frozen
+from attrs.validators import ge, gt
 
 DEFAULT_SCHEDULER = "default-scheduler"
 
@@ -24,13 +25,13 @@ class Settings:
     weights: dict[str, int] = field(factory=dict)
     disable: tuple[str, ...] = ()
     profiles: tuple[SchedulerProfile, ...] = ()
-    pod_initial_backoff_seconds: float = 1.0
-    pod_max_backoff_seconds: float = 10.0
-    concurrent_bindings: int = 256
+    pod_initial_backoff_seconds: float = field(default=1.0, validator=ge(0))
+    pod_max_backoff_seconds: float = field(default=10.0, validator=ge(0))
+    concurrent_bindings: int = field(default=256, validator=gt(0))
     """So many pods may be on their way to the API at once."""
     leader_elect: bool = False
     """Whether to schedule only while holding the Lease kube-system/kube-scheduler."""
-    remembered_decisions: int = 1000
+    remembered_decisions: int = field(default=1000, validator=ge(0))
 
     def all_profiles(self) -> tuple[SchedulerProfile, ...]:
         default = SchedulerProfile(DEFAULT_SCHEDULER, self.disable, self.weights)

@@ -39,15 +39,17 @@ def open_socket(listen: str) -> stdlib_socket.socket:
         socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_REUSEADDR, 1)
         socket.bind((host, port))
         socket.listen(BACKLOG)
-    except OSError as error:
+    except (OSError, TypeError, UnicodeError) as error:  # the latter two: no host is called that
         socket.close()
         raise ConfigurationError(_cannot_listen(listen, error)) from error
     socket.setblocking(False)
     return socket
 
 
-def _cannot_listen(listen: str, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+def _cannot_listen(listen: str, error: Exception) -> str:
+    if not isinstance(error, OSError):
+        what = "no such address: choose one with --listen HOST:PORT"
+    elif error.errno == errno.EADDRINUSE:
         what = "another program is using this port: stop it, or choose another with --listen HOST:PORT"
     elif error.errno == errno.EADDRNOTAVAIL or isinstance(error, stdlib_socket.gaierror):
         what = "no such address on this machine: choose one with --listen HOST:PORT"
