@@ -54,3 +54,8 @@ def test_settings_that_make_no_sense_are_refused_by_name(key: str, value: Any, w
     with pytest.raises(ConfigurationError) as caught:
         Kernel(Composition(profile="api", store="memory", plugins={"apiserver": {key: value}}))
     assert str(caught.value) == f"the composition: [plugins.apiserver]: {what}"
+
+
+def test_a_server_without_the_core_group_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="nothing works without plugin 'api-core'"):
+        Kernel(Composition(profile="api", store="memory", disable=("api-core",)))

@@ -11,7 +11,7 @@ from kubrick_auth_rbac.index import Index
 from kubrick_auth_rbac.policy import default_policy
 from kubrick_auth_rbac.reconcile import reconcile_binding, reconcile_role
 from kubrick_auth_rbac.rules import Grant, describe, uncovered
-from kubrick_kernel import Composition, Kernel
+from kubrick_kernel import Composition, ConfigurationError, Kernel
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -224,3 +224,8 @@ def test_a_binding_gets_its_subjects_back_and_its_role() -> None:
     assert changed is not None
     assert changed["roleRef"]["name"] == "a"
     assert reconcile_binding(wanted, wanted) is None
+
+
+def test_without_its_objects_it_says_so_rather_than_refuse_everybody() -> None:
+    with pytest.raises(ConfigurationError, match="without plugin 'api-rbac'; disable both or none"):
+        Kernel(Composition(profile="api", store="memory", disable=("api-rbac",)))

@@ -75,11 +75,15 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
     from kubrick_apiserver.connector import InProcessConnector
     from kubrick_apiserver.handler import ResourceHandler
     from kubrick_apiserver.registry import Registry
+    from kubrick_apiserver.removal import NAMESPACES
     from kubrick_apiserver.reviews import AccessReviews, TokenReviews
     from kubrick_apiserver.server import APIServer
     from kubrick_client import Connector
+    from kubrick_kernel import ConfigurationError
 
     catalog = kernel.find(Catalog)
+    if catalog.resource(NAMESPACES) is None:
+        raise ConfigurationError("apiserver: nothing works without plugin 'api-core'; don't disable it")
     control = AccessControl.collect(kernel)
     authentication = Authentication.collect(kernel)
     registry = Registry(kernel, catalog, kernel.bus, AdmissionChain.collect(kernel))

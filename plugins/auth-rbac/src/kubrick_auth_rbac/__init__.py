@@ -6,6 +6,7 @@ Settings: none. The default roles and bindings of Kubernetes are in policy.json.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kubrick_kernel import ConfigurationError
 from kubrick_kernel.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
 
 @hookimpl
 def kubrick_register_authorizers(kernel: "Kernel") -> "Sequence[Authorizer]":
+    from kubrick_api.catalog import Catalog
+    from kubrick_api_rbac import CLUSTER_ROLES
+
+    if kernel.find(Catalog).resource(CLUSTER_ROLES) is None:
+        raise ConfigurationError("auth-rbac: nobody may do anything without plugin 'api-rbac'; disable both or none")
     return (_rbac(kernel),)
 
 
