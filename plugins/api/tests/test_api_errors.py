@@ -53,3 +53,10 @@ def test_a_revision_of_the_future_times_out_with_its_cause() -> None:
     error = e.too_large_resource_version(9, 5)
     assert (error.code, error.message) == (504, "Timeout: Too large resource version: 9, current: 5")
     assert error.headers == (("Retry-After", "1"),)
+
+
+def test_an_error_knows_whether_it_names_a_cause() -> None:
+    causes = {"causes": [{"reason": "NamespaceTerminating", "message": "namespace team is being terminated"}]}
+    assert e.StatusError(403, "Forbidden", "no", causes).has_cause(e.NAMESPACE_TERMINATING)
+    assert not e.StatusError(403, "Forbidden", "no", causes).has_cause("FieldValueInvalid")
+    assert not e.StatusError(403, "Forbidden", "no").has_cause(e.NAMESPACE_TERMINATING)

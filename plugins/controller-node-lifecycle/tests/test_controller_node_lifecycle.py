@@ -6,6 +6,7 @@ from kubrick_controller_node_lifecycle.health import is_silent, observe, unknown
 from kubrick_controller_node_lifecycle.taints import (
     Bucket,
     no_execute_key,
+    wanted_at_once,
     wanted_no_execute,
     wanted_taints,
     zone_rates,
@@ -99,3 +100,10 @@ def test_a_bucket_gives_one_at_once_and_then_one_every_ten_seconds():
     bucket = Bucket(at=0.0)
     assert [bucket.take(0.1, at) for at in (0.0, 5.0, 10.5, 15.0, 20.5)] == [True, False, True, False, True]
     assert not bucket.take(0.0, 100.0)
+
+
+def test_a_node_that_is_ready_again_loses_both_its_taints_by_one_write():
+    taints = [{"key": "node.kubernetes.io/not-ready", "effect": effect} for effect in ("NoSchedule", "NoExecute")]
+    assert wanted_at_once(make_node("True", taints), NOW) == []
+    assert wanted_at_once(make_node("False", taints), NOW) is None
+    assert wanted_at_once(make_node("True"), NOW) is None

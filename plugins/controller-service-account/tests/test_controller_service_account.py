@@ -4,9 +4,7 @@ from typing import Any
 
 import trio
 
-from kubrick_api.errors import StatusError
 from kubrick_api_core import NAMESPACES, SERVICE_ACCOUNTS
-from kubrick_controller_service_account import is_terminating
 from kubrick_testing.cluster import Cluster
 
 TEAM = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "team"}}
@@ -39,10 +37,3 @@ async def test_a_namespace_that_ends_takes_it_along(autojump_clock: trio.testing
     await cluster.client.delete(NAMESPACES, "team")
     await cluster.until(NAMESPACES, "team", lambda namespace: namespace is None, "")
     assert (await cluster.client.list(SERVICE_ACCOUNTS, "team"))["items"] == []
-
-
-def test_only_the_refusal_of_a_terminating_namespace_is_let_be() -> None:
-    causes = {"causes": [{"reason": "NamespaceTerminating", "message": "namespace team is being terminated"}]}
-    assert is_terminating(StatusError(403, "Forbidden", "no", causes))
-    assert not is_terminating(StatusError(403, "Forbidden", "no"))
-    assert not is_terminating(StatusError(409, "Conflict", "no", causes))

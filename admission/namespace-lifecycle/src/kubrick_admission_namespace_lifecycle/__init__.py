@@ -6,7 +6,7 @@ Source: apiserver's plugin/namespace/lifecycle.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kubrick_api.errors import forbidden, not_found
+from kubrick_api.errors import NAMESPACE_TERMINATING, forbidden, not_found
 from kubrick_api_core.names import NAMESPACES
 from kubrick_apiserver.admission import refusal
 from kubrick_kernel.hookspecs import hookimpl
@@ -47,7 +47,7 @@ class NamespaceLifecycle:
             return
         error = refusal(attributes, f"unable to create new content in namespace {name} because it is being terminated")
         cause = {
-            "reason": "NamespaceTerminating",
+            "reason": NAMESPACE_TERMINATING,
             "message": f"namespace {name} is being terminated",
             "field": "metadata.namespace",
         }

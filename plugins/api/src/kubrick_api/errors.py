@@ -79,6 +79,10 @@ def too_many(field: str, count: int, limit: int) -> FieldError:
     return FieldError("FieldValueTooMany", field, f"Too many: {count}: must have at most {limit} items")
 
 
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+"""The cause named when something may not be created because its namespace is being deleted."""
+
+
 @define(eq=False, slots=False)
 class StatusError(Exception):
     """A request refused. `status()` is the body the client gets, `code` its HTTP status."""
@@ -91,6 +95,11 @@ class StatusError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def has_cause(self, reason: str) -> bool:
+        """Whether `details.causes` names `reason`."""
+        causes = (self.details or {}).get("causes") or ()
+        return any(cause.get("reason") == reason for cause in causes)
 
     def status(self) -> dict[str, Any]:
         """A metav1.Status object."""

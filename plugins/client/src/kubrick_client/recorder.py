@@ -11,7 +11,7 @@ from zlib import crc32
 import trio
 from attrs import frozen
 
-from kubrick_api.errors import StatusError
+from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api.names import GVR
 from kubrick_client.client import Client
 from kubrick_client.correlator import Correlator, Decision
@@ -127,7 +127,7 @@ class EventRecorder:
                 await self._write(decision)
             except StatusError as error:
                 if error.code != 429 and error.code < 500:
-                    say = log.debug if _is_leaving(error) else log.warning
+                    say = log.debug if error.has_cause(NAMESPACE_TERMINATING) else log.warning
                     say("event refused", source=self.component, reason=decision.event["reason"], error=str(error))
                     return
             except Unreachable:
@@ -159,9 +159,3 @@ class EventRecorder:
         event["metadata"]["name"] = self._name(event["involvedObject"])
         made = await self.client.create(EVENTS, event)
         written.name, written.namespace = made["metadata"]["name"], made["metadata"]["namespace"]
-
-
-def _is_leaving(error: StatusError) -> bool:
-    """Refused because the namespace is being deleted, which is nobody's fault."""
-    causes = (error.details or {}).get("causes") or ()
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from kubrick_api.errors import StatusError
+from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api.selectors import from_label_selector
 from kubrick_api_apps import DEPLOYMENTS, REPLICA_SETS
 from kubrick_api_core import PODS
 from kubrick_client import Informer
 from kubrick_controller import Context
+from kubrick_controller.keys import key_of
 from kubrick_controller.ownership import (
     CONTROLLER_INDEX,
     adoption,
@@ -17,6 +18,7 @@ from kubrick_controller.ownership import (
     orphans_of,
     release,
 )
+from kubrick_controller.pod import is_finished
 from kubrick_controller.writes import OwnWrites
 from kubrick_controller_deployment import conditions as status_of
 from kubrick_controller_deployment.draft import Draft, same_template
@@ -162,7 +164,7 @@ class DeploymentController:
             if new is not None and uid == new["metadata"]["uid"]:
                 continue
             for pod in self.pods.by_index(CONTROLLER_INDEX, uid):
-                if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+                if not is_finished(pod):
                     return True
         return False
 
@@ -174,9 +176,7 @@ class DeploymentController:
             if error.reason == "AlreadyExists":
                 await self._resolve_collision(deployment, draft)
                 return False
-            if not any(
-                cause.get("reason") == "NamespaceTerminating" for cause in (error.details or {}).get("causes", ())
-            ):
+            if not error.has_cause(NAMESPACE_TERMINATING):
                 await self._report_failure(deployment, draft, error, now)
             raise
         self._report(deployment, draft)
@@ -234,11 +234,6 @@ class DeploymentController:
             return
         body = {**deployment, "metadata": metadata, "status": plan.status}
         self.own_deployments.note(await self.client.update(DEPLOYMENTS, body, subresource="status"))
-
-
-def key_of(obj: Object) -> str:
-    metadata = obj["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}"
 
 
 def same_status(old: Object, new: Object) -> bool:

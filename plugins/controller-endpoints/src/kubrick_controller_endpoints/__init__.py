@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kubrick_api.errors import StatusError
+from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api_core import ENDPOINTS, PODS, SERVICES
 from kubrick_controller import Context, Controller
 from kubrick_controller.backends import Selectors, matters_to_endpoints, selects
+from kubrick_controller.keys import key_of
 from kubrick_controller_endpoints.plan import wanted
 from kubrick_kernel import Kernel, hookimpl, rfc3339
 
@@ -30,21 +31,21 @@ class EndpointsController:
         self._endpoints = context.informer(ENDPOINTS)
         self._services.add_handler(self._service_added, self._service_updated, self._service_gone)
         self._pods.add_handler(self._pod_changed, self._pod_updated, self._pod_changed)
-        self._endpoints.add_handler(deleted=lambda endpoints: self._queue.add(_key(endpoints)))
+        self._endpoints.add_handler(deleted=lambda endpoints: self._queue.add(key_of(endpoints)))
 
     def _service_added(self, service: Object) -> None:
         self._selectors.put(service)
-        self._triggers.setdefault(_key(service), service["metadata"].get("creationTimestamp", ""))
-        self._queue.add(_key(service))
+        self._triggers.setdefault(key_of(service), service["metadata"].get("creationTimestamp", ""))
+        self._queue.add(key_of(service))
 
     def _service_updated(self, old: Object, new: Object) -> None:
         self._selectors.put(new)
-        self._queue.add(_key(new))
+        self._queue.add(key_of(new))
 
     def _service_gone(self, service: Object) -> None:
         self._selectors.drop(service)
-        self._triggers.pop(_key(service), None)
-        self._queue.add(_key(service))
+        self._triggers.pop(key_of(service), None)
+        self._queue.add(key_of(service))
 
     def _pod_changed(self, pod: Object) -> None:
         for key in self._selectors.of(pod):
@@ -77,18 +78,13 @@ class EndpointsController:
             else:
                 await self._client.update(ENDPOINTS, endpoints)
         except StatusError as error:
-            causes = (error.details or {}).get("causes") or ()
-            if error.code == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+            if error.has_cause(NAMESPACE_TERMINATING):
                 return
             if error.code not in (404, 409):
                 what = "create" if found is None else "update"
                 message = f"Failed to {what} endpoint {key}: {error.message}"
                 self._context.recorder.event(service, "Warning", f"FailedTo{what.title()}Endpoint", message)
             raise
-
-
-def _key(obj: Object) -> str:
-    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
 
 @hookimpl

@@ -10,11 +10,11 @@ from typing import Any
 from kubrick_controller.backends import (
     find_port,
     hostname_in,
-    is_ready,
     may_be_endpoint,
     pod_ips,
     pod_reference,
 )
+from kubrick_controller.pod import is_ready
 
 Object = dict[str, Any]
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kubrick_api.errors import StatusError
+from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api_core import NODES, PODS, SERVICES
 from kubrick_api_discovery import ENDPOINT_SLICES
 from kubrick_controller import Context, Controller
 from kubrick_controller.backends import Selectors, matters_to_endpoints, selects
+from kubrick_controller.keys import key_of
 from kubrick_controller_endpointslice.plan import CONTROLLER, MANAGED_BY, SERVICE_NAME, ZONE, Plan, plan
 from kubrick_kernel import Kernel, hookimpl, rfc3339
 
@@ -40,16 +41,16 @@ class EndpointSliceController:
 
     def _service_added(self, service: Object) -> None:
         self._selectors.put(service)
-        self._triggers.setdefault(_key(service), service["metadata"].get("creationTimestamp", ""))
-        self._queue.add(_key(service))
+        self._triggers.setdefault(key_of(service), service["metadata"].get("creationTimestamp", ""))
+        self._queue.add(key_of(service))
 
     def _service_updated(self, old: Object, new: Object) -> None:
         self._selectors.put(new)
-        self._queue.add(_key(new))
+        self._queue.add(key_of(new))
 
     def _service_gone(self, service: Object) -> None:
         self._selectors.drop(service)
-        self._triggers.pop(_key(service), None)
+        self._triggers.pop(key_of(service), None)
 
     def _pod_changed(self, pod: Object) -> None:
         for key in self._selectors.of(pod):
@@ -95,7 +96,7 @@ class EndpointSliceController:
         if self._zones.get(name, "") != zone:
             self._zones[name] = zone
             for service in self._services.list():
-                self._queue.add(_key(service))
+                self._queue.add(key_of(service))
 
     def _node_gone(self, node: Object) -> None:
         self._zones.pop(node["metadata"]["name"], None)
@@ -117,8 +118,7 @@ class EndpointSliceController:
         try:
             await self._apply(key, todo, namespace)
         except StatusError as error:
-            causes = (error.details or {}).get("causes") or ()
-            if error.code == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+            if error.has_cause(NAMESPACE_TERMINATING):
                 return
             if error.code not in (404, 409):
                 message = f"Error updating Endpoint Slices for Service {key}: {error.message}"
@@ -137,10 +137,6 @@ class EndpointSliceController:
     def _remember(self, key: str, written: Object) -> None:
         metadata = written["metadata"]
         self._written.setdefault(key, {})[metadata["name"]] = int(metadata["resourceVersion"])
-
-
-def _key(obj: Object) -> str:
-    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
 
 def _service_of(existing: Object) -> list[str]:

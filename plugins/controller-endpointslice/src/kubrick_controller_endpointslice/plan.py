@@ -13,11 +13,11 @@ from attrs import define, field
 from kubrick_controller.backends import (
     find_port,
     hostname_in,
-    is_ready,
     may_be_endpoint,
     pod_ips,
     pod_reference,
 )
+from kubrick_controller.pod import is_ready
 
 Object = dict[str, Any]
 Ports = tuple[tuple[str, int, str, str], ...]

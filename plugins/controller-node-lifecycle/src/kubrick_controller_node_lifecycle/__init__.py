@@ -9,6 +9,7 @@ from kubrick_api.errors import StatusError
 from kubrick_api_coordination import LEASES
 from kubrick_api_core import NODES, PODS
 from kubrick_controller import Context, Controller
+from kubrick_controller.keys import NODE_INDEX, by_node
 from kubrick_controller_node_lifecycle.health import (
     MONITOR_SECONDS,
     Health,
@@ -21,8 +22,8 @@ from kubrick_controller_node_lifecycle.taints import (
     Bucket,
     count_zones,
     no_execute_key,
+    wanted_at_once,
     wanted_no_execute,
-    wanted_taints,
     zone_of,
     zone_rates,
 )
@@ -51,7 +52,7 @@ class NodeLifecycleController:
         self._nodes = context.informer(NODES)
         self._leases = context.informer(LEASES)
         self._pods = context.informer(PODS)
-        self._pods.add_index("node", lambda pod: [pod["spec"]["nodeName"]] if pod["spec"].get("nodeName") else [])
+        self._pods.add_index(NODE_INDEX, by_node)
         self._nodes.add_handler(added=self._added, updated=self._updated, deleted=self._deleted)
         self._queue.add_after(MONITOR, MONITOR_SECONDS)
 
@@ -85,11 +86,7 @@ class NodeLifecycleController:
         node = self._nodes.get("", name)
         if node is None:
             return
-        now = rfc3339(self._clock.now())
-        taints = wanted_taints(node, now)
-        if not no_execute_key(node):
-            base = node if taints is None else {**node, "spec": {**node["spec"], "taints": taints}}
-            taints = wanted_no_execute(base, "", now) if taints is None else wanted_no_execute(base, "", now) or taints
+        taints = wanted_at_once(node, rfc3339(self._clock.now()))
         if taints is not None:
             await self._taint(node, taints)
         ready = ready_condition(node)
@@ -104,15 +101,14 @@ class NodeLifecycleController:
     async def _mark_pods(self, name: str) -> None:
         """Pods of a node that isn't ready are not ready either, whatever they last said."""
         now = rfc3339(self._clock.now())
-        for pod in self._pods.by_index("node", name):
+        for pod in self._pods.by_index(NODE_INDEX, name):
             ready = ready_condition(pod)
             if ready is None or ready["status"] != "True":
                 continue
             condition = {"type": "Ready", "status": "False", "lastTransitionTime": now}
             metadata = pod["metadata"]
             patch = {"metadata": {"uid": metadata["uid"]}, "status": {"conditions": [condition]}}
-            about = self._context.recorder.event
-            about(pod, "Warning", "NodeNotReady", "Node is not ready")
+            self._context.recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
             try:
                 await self._client.patch(
                     PODS, metadata["name"], patch, metadata["namespace"], kind="strategic", subresource="status"

@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import define
 
+from kubrick_controller.pod import condition
+
 Object = dict[str, Any]
 
 MONITOR_SECONDS = 5.0
@@ -31,8 +33,7 @@ class Health:
 
 
 def ready_condition(node: Object) -> Object | None:
-    conditions = node.get("status", {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == "Ready"), None)
+    return condition(node, "Ready")
 
 
 def observe(health: Health | None, node: Object, lease: Object | None, now: float) -> Health:

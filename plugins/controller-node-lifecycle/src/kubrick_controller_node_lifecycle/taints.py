@@ -69,6 +69,17 @@ def wanted_no_execute(node: Object, key: str, now: str) -> list[Object] | None:
     return _replaced(node, "NoExecute", [key] if key else [], now)
 
 
+def wanted_at_once(node: Object, now: str) -> list[Object] | None:
+    """The node's taints with what no rate limit holds up: the NoSchedule ones put right and, on a node that
+    is ready, our NoExecute one gone. None when they are like that."""
+    taints = wanted_taints(node, now)
+    if no_execute_key(node):
+        return taints
+    base = node if taints is None else {**node, "spec": {**node["spec"], "taints": taints}}
+    cleared = wanted_no_execute(base, "", now)
+    return taints if cleared is None else cleared
+
+
 def _replaced(node: Object, effect: str, keys: Sequence[str], now: str) -> list[Object] | None:
     taints: list[Object] = node["spec"].get("taints") or []
     kept = [t for t in taints if t.get("effect") != effect or t["key"] not in OURS or t["key"] in keys]

@@ -10,6 +10,8 @@ from typing import Any
 
 from attrs import frozen
 
+from kubrick_controller.pod import condition, disruption
+
 Object = dict[str, Any]
 
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
@@ -65,24 +67,14 @@ def removals(
 
 def _out_of_service(node: Object) -> bool:
     """Marked by an administrator, and really not ready."""
-    ready = next((c for c in node.get("status", {}).get("conditions") or () if c["type"] == "Ready"), None)
+    ready = condition(node, "Ready")
     marked = any(taint["key"] == OUT_OF_SERVICE for taint in node["spec"].get("taints") or ())
     return marked and (ready is None or ready["status"] != "True")
 
 
 def failed_status(pod: Object, message: str, now: str) -> Object:
-    """The status patch a removed pod gets first: Failed, with the condition that says why."""
-    condition: Object = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "DeletionByPodGC",
-        "message": message,
-        "lastTransitionTime": now,
-    }
-    generation = pod["metadata"].get("generation")
-    if generation:
-        condition["observedGeneration"] = generation
-    status: Object = {"conditions": [condition]}
+    """The status patch a removed pod (and no namesake) gets first: Failed, with the condition that says why."""
+    status: Object = {"conditions": [disruption(pod, "DeletionByPodGC", message, now)]}
     if not is_terminated(pod):
         status["phase"] = "Failed"
-    return {"status": status}
+    return {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}

@@ -10,12 +10,13 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from kubrick_api.errors import StatusError
+from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api.selectors import from_label_selector
 from kubrick_api_apps import REPLICA_SETS
 from kubrick_api_core import PODS
 from kubrick_client import Informer
 from kubrick_controller import Context
+from kubrick_controller.keys import key_of
 from kubrick_controller.ownership import (
     CONTROLLER_INDEX,
     adoption,
@@ -244,11 +245,11 @@ class ReplicaSetController:
                 made = await self.client.create(PODS, pod)
             except Exception as error:
                 self.expectations.created(key)
-                if not _namespace_terminating(error):
+                if isinstance(error, StatusError) and error.has_cause(NAMESPACE_TERMINATING):
+                    stopped.append(error)  # no use repeating
+                else:
                     failures.append(error)
                     self._say(replica_set, "Warning", FAILED_CREATE, f"Error creating: {error}")
-                else:
-                    stopped.append(error)
             else:
                 self._say(replica_set, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
 
@@ -301,11 +302,6 @@ class ReplicaSetController:
             self.own_writes.note(await self.client.update(REPLICA_SETS, body, subresource="status"))
 
 
-def key_of(obj: Object) -> str:
-    metadata = obj["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}"
-
-
 def _same(old: Object, new: Object) -> bool:
     """Whether two statuses say the same; a count of 0 may be left out."""
     if old.keys() == new.keys():
@@ -317,10 +313,3 @@ def _wish(replica_set: Object) -> tuple[Any, ...]:
     """What of it the controller acts on: its own status updates should not call it again."""
     metadata = replica_set["metadata"]
     return metadata.get("generation"), metadata.get("deletionTimestamp"), metadata.get("ownerReferences")
-
-
-def _namespace_terminating(error: Exception) -> bool:
-    """A create refused because the namespace is being deleted is no use repeating."""
-    if not isinstance(error, StatusError) or error.code != 403 or not error.details:
-        return False
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes", ()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from kubrick_api.errors import StatusError
+from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api_core import CONFIG_MAPS, NAMESPACES
 from kubrick_client import RootCA
 from kubrick_controller import Context, Controller
@@ -97,8 +97,7 @@ class RootCACertificatePublisher:
             else:
                 await self._client.update(CONFIG_MAPS, wanted)
         except StatusError as error:
-            causes = (error.details or {}).get("causes") or ()
-            if error.code == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+            if error.has_cause(NAMESPACE_TERMINATING):
                 return
             if error.reason != "AlreadyExists":
                 raise

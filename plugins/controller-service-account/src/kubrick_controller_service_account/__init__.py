@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kubrick_api.errors import StatusError
+from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api_core import NAMESPACES, SERVICE_ACCOUNTS
 from kubrick_controller import Context, Controller
 from kubrick_kernel import Kernel, hookimpl
@@ -43,14 +43,8 @@ class ServiceAccountController:
         try:
             await self._client.create(SERVICE_ACCOUNTS, account, namespace)
         except StatusError as error:
-            if error.reason != "AlreadyExists" and not is_terminating(error):
+            if error.reason != "AlreadyExists" and not error.has_cause(NAMESPACE_TERMINATING):
                 raise
-
-
-def is_terminating(error: StatusError) -> bool:
-    """The namespace is on its way out: nothing more to do for it."""
-    causes = (error.details or {}).get("causes") or ()
-    return error.code == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
 
 
 @hookimpl

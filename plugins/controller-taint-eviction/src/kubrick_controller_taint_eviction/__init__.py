@@ -7,6 +7,8 @@ from typing import Any
 from kubrick_api.errors import StatusError
 from kubrick_api_core import NODES, PODS
 from kubrick_controller import Context, Controller
+from kubrick_controller.keys import NODE_INDEX, by_node, key_of
+from kubrick_controller.pod import disruption
 from kubrick_controller_taint_eviction.plan import added_at, leaves_at, no_execute, taint_key
 from kubrick_kernel import Kernel, hookimpl, rfc3339
 
@@ -32,13 +34,13 @@ class TaintEvictionController:
         self._announced: set[str] = set()
         self._nodes = context.informer(NODES)
         self._pods = context.informer(PODS)
-        self._pods.add_index("node", lambda pod: [pod["spec"]["nodeName"]] if pod["spec"].get("nodeName") else [])
+        self._pods.add_index(NODE_INDEX, by_node)
         self._pods.add_handler(added=self._pod_changed, updated=self._pod_updated)
         self._nodes.add_handler(added=self._node_added, updated=self._node_updated, deleted=self._node_gone)
 
     def _pod_changed(self, pod: Object) -> None:
         if self._seen.get(pod["spec"].get("nodeName", "")):
-            self._queue.add(_key(pod))
+            self._queue.add(key_of(pod))
 
     def _pod_updated(self, old: Object, new: Object) -> None:
         if old["spec"] != new["spec"]:
@@ -59,8 +61,8 @@ class TaintEvictionController:
             since = added_at(taint)
             seen[taint_key(taint)] = known.get(taint_key(taint), now) if since is None else since
         self._seen[name] = seen
-        for pod in self._pods.by_index("node", name):
-            self._queue.add(_key(pod))
+        for pod in self._pods.by_index(NODE_INDEX, name):
+            self._queue.add(key_of(pod))
 
     def _node_gone(self, node: Object) -> None:
         self._seen.pop(node["metadata"]["name"], None)
@@ -93,15 +95,7 @@ class TaintEvictionController:
 
     async def _evict(self, pod: Object) -> None:
         metadata = pod["metadata"]
-        condition: Object = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "DeletionByTaintManager",
-            "message": MESSAGE,
-            "lastTransitionTime": rfc3339(self._clock.now()),
-        }
-        if metadata.get("generation"):
-            condition["observedGeneration"] = metadata["generation"]
+        condition = disruption(pod, "DeletionByTaintManager", MESSAGE, rfc3339(self._clock.now()))
         patch = {"metadata": {"uid": metadata["uid"]}, "status": {"conditions": [condition]}}
         name, namespace = metadata["name"], metadata["namespace"]
         try:
@@ -110,10 +104,6 @@ class TaintEvictionController:
         except StatusError as error:
             if error.code not in (404, 409):
                 raise
-
-
-def _key(pod: Object) -> str:
-    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
 @hookimpl

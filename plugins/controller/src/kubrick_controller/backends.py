@@ -6,6 +6,8 @@ Source: kube-controller-manager's util/endpoint and endpointslice's FindPort and
 from collections.abc import Mapping
 from typing import Any
 
+from kubrick_controller.pod import is_finished, is_ready
+
 Object = dict[str, Any]
 
 
@@ -16,19 +18,10 @@ def selects(service: Object, pod: Object) -> bool:
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
-def is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-def is_terminal(pod: Object) -> bool:
-    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-
-
 def may_be_endpoint(pod: Object, terminating: bool) -> bool:
     """Whether the pod can be an endpoint at all: it has an address and has not ended; one that is being
     deleted counts only where `terminating` ones are wanted."""
-    if is_terminal(pod) or not pod_ips(pod):
+    if is_finished(pod) or not pod_ips(pod):
         return False
     return terminating or "deletionTimestamp" not in pod["metadata"]
 
@@ -75,7 +68,7 @@ def matters_to_endpoints(old: Object, new: Object) -> bool:
     return (
         is_ready(old) != is_ready(new)
         or pod_ips(old) != pod_ips(new)
-        or is_terminal(old) != is_terminal(new)
+        or is_finished(old) != is_finished(new)
         or before.get("labels") != after.get("labels")
         or ("deletionTimestamp" in before) != ("deletionTimestamp" in after)
         or any(old["spec"].get(key) != new["spec"].get(key) for key in ("nodeName", "hostname", "subdomain"))

@@ -1,4 +1,4 @@
-"""What a pod's status means to a controller: active, ready, available."""
+"""What a pod's status means to a controller: finished, active, ready, available; and what it writes there."""
 
 from datetime import datetime
 from typing import Any
@@ -7,14 +7,19 @@ Object = dict[str, Any]
 FINISHED = ("Succeeded", "Failed")
 
 
+def is_finished(pod: Object) -> bool:
+    """All its containers ended, for good."""
+    return pod.get("status", {}).get("phase") in FINISHED
+
+
 def is_active(pod: Object) -> bool:
     """Neither finished nor on its way out."""
-    return "deletionTimestamp" not in pod["metadata"] and pod.get("status", {}).get("phase") not in FINISHED
+    return "deletionTimestamp" not in pod["metadata"] and not is_finished(pod)
 
 
 def is_terminating(pod: Object) -> bool:
     """On its way out, but not finished."""
-    return "deletionTimestamp" in pod["metadata"] and pod.get("status", {}).get("phase") not in FINISHED
+    return "deletionTimestamp" in pod["metadata"] and not is_finished(pod)
 
 
 def condition(obj: Object, type: str) -> Object | None:
@@ -53,3 +58,17 @@ def available_in(pod: Object, min_ready_seconds: int, now: float) -> float | Non
 def seconds(timestamp: str | None) -> float | None:
     """A Kubernetes Time as seconds since the epoch."""
     return datetime.fromisoformat(timestamp).timestamp() if timestamp else None
+
+
+def disruption(pod: Object, reason: str, message: str, now: str) -> Object:
+    """The condition DisruptionTarget that a controller leaves on a pod it is about to delete. `now` is a Time."""
+    made: Object = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": now,
+    }
+    if generation := pod["metadata"].get("generation"):
+        made["observedGeneration"] = generation
+    return made
