@@ -128,9 +128,9 @@ def test_a_wrong_type_is_worded_as_by_the_decoder_of_kube_apiserver(spec: dict[s
 def test_labels_must_be_strings() -> None:
     obj = thing()
     obj["metadata"]["labels"] = {"a": 1}
-    error = THING.check(obj)
-    assert error is not None
-    assert error.message.endswith(
+    with pytest.raises(StatusError) as caught:
+        THING.accept(obj)
+    assert caught.value.message.endswith(
         "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string"
     )
 

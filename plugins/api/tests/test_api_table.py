@@ -6,7 +6,7 @@ import pytest
 
 from kubrick_api.names import GVK, GVR
 from kubrick_api.resource import Resource
-from kubrick_api.table import Table, human_duration, partial_metadata_list
+from kubrick_api.table import Table, human_duration, partial_metadata
 
 THINGS = Resource(GVR("example.com", "v1", "things"), GVK("example.com", "v1", "Thing"), True, (), "thing", "x")
 NOW = datetime(2026, 1, 1, 1, tzinfo=UTC)
@@ -59,7 +59,5 @@ def test_later_tables_of_a_watch_leave_the_columns_out() -> None:
 
 
 def test_partial_metadata_carries_metadata_only() -> None:
-    listed = partial_metadata_list([OBJ], {"resourceVersion": "1"})
-    assert listed["items"] == [
-        {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": OBJ["metadata"]}
-    ]
+    expected = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": OBJ["metadata"]}
+    assert partial_metadata(OBJ) == expected

@@ -13,7 +13,7 @@ CPU_TARGET = 80
 TYPES = {"Resource": "resource", "Pods": "pods", "Object": "object", "External": "external"} | {
     "ContainerResource": "containerResource"
 }
-FIFTEEN_SECONDS, FIVE_MINUTES = 15, 300
+FIFTEEN_SECONDS = 15
 
 
 class AutoscalerStrategy(Strategy):

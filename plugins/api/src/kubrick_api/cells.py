@@ -32,15 +32,6 @@ def or_none(text: Any) -> str:
     return str(text) if text not in (None, "") else NONE
 
 
-def or_unset(value: Any) -> str:
-    return "<unset>" if value is None else str(value)
-
-
-def truth(value: Any) -> str:
-    """A boolean as Go prints it."""
-    return "true" if value else "false"
-
-
 def format_labels(labels: Mapping[str, str] | None) -> str:
     """ "a=b,c=d", sorted; "<none>" when empty."""
     return ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items())) or NONE

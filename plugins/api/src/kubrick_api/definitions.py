@@ -15,7 +15,6 @@ V2 = "#/definitions/"
 V3 = "#/components/schemas/"
 JSON_PACKAGE = ".apiextensions.v1.JSON"
 EXTENSIONS = ("list-type", "list-map-keys", "map-type", "patch-strategy", "patch-merge-key")
-EMBEDDED = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 
 _WORD = re.compile(r"[A-Z]{2,}s\b|[A-Z]+(?=[A-Z][a-z]|\b)|[A-Z]?[a-z0-9]+|[A-Z]+s?")
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 

@@ -43,11 +43,6 @@ class Quantity:
             self._nano, self._format = _parse(amount if isinstance(amount, str) else repr(amount))
 
     @classmethod
-    def from_milli(cls, milli: int, style: str = "decimal") -> "Quantity":
-        """`milli` thousandths; `style` is "decimal", "binary" or "exponent"."""
-        return cls._of(milli * 10**6, style)
-
-    @classmethod
     def _of(cls, nano: int, style: str) -> "Quantity":
         made = cls.__new__(cls)
         made._nano = nano

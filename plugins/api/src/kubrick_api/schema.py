@@ -15,7 +15,7 @@ that is a pointer in Go), ``omit-zero`` (an optional number or boolean that isn'
 
 `Type.accept` does everything in one pass: drops unknown fields, nulls, and what Go's omitempty would
 drop; refuses wrong JSON types in the words of kube-apiserver's decoder; canonicalises quantities and
-times; fills in static defaults. `prune`, `default` and `check` are the same pass seen from one side.
+times; fills in static defaults.
 `missing` and `duplicates` are separate, for strategies that want them. A type is compiled into a
 table of closures when it is first met, so loading a group costs nothing until it is used.
 """
@@ -109,22 +109,6 @@ class Type:
             return None, []
         wrong = next((trouble for trouble in troubles if not trouble.unknown), None)
         return wrong, [] if wrong is not None else [str(trouble) for trouble in troubles]
-
-    def prune(self, obj: dict[str, Any]) -> list[str]:
-        """`accept`, by the name of what the caller is after: warnings for unknown fields."""
-        return self.accept(obj)
-
-    def default(self, obj: dict[str, Any]) -> None:
-        """`accept`, for an object that may have lost its defaults since. Idempotent."""
-        self.accept(obj)
-
-    def check(self, obj: dict[str, Any], kind: GVK | None = None) -> StatusError | None:
-        """`accept`, returning the refusal instead of raising it."""
-        try:
-            self.accept(obj, kind)
-        except StatusError as error:
-            return error
-        return None
 
     def child(self, key: str) -> "Type | None":
         """The type of the field's value, or of its items when it is a list or map; None for scalars."""

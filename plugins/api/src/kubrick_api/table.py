@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from kubrick_api.names import GVK
 from kubrick_api.resource import Column, Object, Resource
 
 TABLE_KIND = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
@@ -126,22 +125,3 @@ def definition(column: Column) -> dict[str, Any]:
 def partial_metadata(obj: Object) -> Object:
     """The object as PartialObjectMetadata; shares the metadata with it."""
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-
-
-def partial_metadata_list(objects: Iterable[Object], metadata: Mapping[str, Any]) -> Object:
-    return {
-        "kind": "PartialObjectMetadataList",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": dict(metadata),
-        "items": [partial_metadata(obj) for obj in objects],
-    }
-
-
-def object_list(kind: GVK, objects: Iterable[Object], metadata: Mapping[str, Any]) -> Object:
-    """A list object such as PodList. `kind` is the items' kind."""
-    return {
-        "kind": f"{kind.kind}List",
-        "apiVersion": kind.api_version,
-        "metadata": dict(metadata),
-        "items": list(objects),
-    }

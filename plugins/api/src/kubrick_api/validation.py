@@ -12,7 +12,6 @@ from typing import Any
 
 from kubrick_api.errors import (
     FieldError,
-    duplicate,
     forbidden_value,
     invalid_value,
     not_supported,
@@ -24,17 +23,14 @@ LABEL_LENGTH = 63
 SUBDOMAIN_LENGTH = 253
 QUALIFIED_LENGTH = SUBDOMAIN_LENGTH + len("/") + LABEL_LENGTH
 ANNOTATIONS_LIMIT = 256 * 1024
-GENERATED_SUFFIX = 5
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = f"({_QUALIFIED})?"
 
 is_label = re.compile(rf"{_LABEL}\Z").match
 is_subdomain = re.compile(rf"{_SUBDOMAIN}\Z").match
-is_label_1035 = re.compile(rf"{_LABEL_1035}\Z").match
 is_qualified_part = re.compile(rf"{_QUALIFIED}\Z").match
 is_label_value_text = re.compile(rf"{_VALUE}\Z").match
 
@@ -46,11 +42,6 @@ SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
     f"and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
 )
-LABEL_1035_RULE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    f"'{_LABEL_1035}')"
-)
 QUALIFIED_RULE = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
     f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
@@ -59,11 +50,6 @@ LABEL_VALUE_RULE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     f"'{_VALUE}')"
-)
-WILDCARD_RULE = (
-    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
-    "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', "
-    rf"regex used for validation is '\*\.{_SUBDOMAIN}')"
 )
 IMMUTABLE = "field is immutable"
 NameRule = Callable[[str, bool], Sequence[str]]
@@ -91,11 +77,6 @@ def name_is_dns_label(name: str, prefix: bool = False) -> list[str]:
     return label(_masked(name, prefix))
 
 
-def name_is_dns_1035_label(name: str, prefix: bool = False) -> list[str]:
-    """RFC 1035 label."""
-    return label_1035(_masked(name, prefix))
-
-
 def name_is_path_segment(name: str, prefix: bool = False) -> list[str]:
     """What a URL's path can carry: RBAC objects are named like this."""
     if not prefix and name in (".", ".."):
@@ -111,24 +92,10 @@ def label(value: str) -> list[str]:
     return errors
 
 
-def label_1035(value: str) -> list[str]:
-    errors = [too_long_text(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
-    if not is_label_1035(value):
-        errors.append(LABEL_1035_RULE)
-    return errors
-
-
 def subdomain(value: str) -> list[str]:
     errors = [too_long_text(SUBDOMAIN_LENGTH)] if len(value) > SUBDOMAIN_LENGTH else []
     if not is_subdomain(value):
         errors.append(SUBDOMAIN_RULE)
-    return errors
-
-
-def wildcard_subdomain(value: str) -> list[str]:
-    errors = [too_long_text(SUBDOMAIN_LENGTH)] if len(value) > SUBDOMAIN_LENGTH else []
-    if not (value.startswith("*.") and is_subdomain(value[2:])):
-        errors.append(WILDCARD_RULE)
     return errors
 
 
@@ -313,8 +280,6 @@ def immutable(new: Any, old: Any, path: str) -> list[FieldError]:
 
 # Selectors
 
-OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
-
 
 def label_selector(selector: Mapping[str, Any] | None, path: str) -> list[FieldError]:
     """A metav1.LabelSelector."""
@@ -358,18 +323,3 @@ def one_of(value: Any, choices: Sequence[str], path: str) -> list[FieldError]:
     if not value:
         return [required(path)]
     return [] if value in choices else [not_supported(path, value, choices)]
-
-
-def unique(values: Sequence[Any], path: str) -> list[FieldError]:
-    """No value twice; the paths are those of the repetitions."""
-    seen: set[Any] = set()
-    errors = []
-    for index, value in enumerate(values):
-        if value in seen:
-            errors.append(duplicate(f"{path}[{index}]", value))
-        seen.add(value)
-    return errors
-
-
-def port_number(value: int, path: str) -> list[FieldError]:
-    return [] if 1 <= value <= 65535 else [invalid_value(path, value, "must be between 1 and 65535, inclusive")]

@@ -27,7 +27,6 @@ from kubrick_kernel import Conflict, Item, rfc3339
 if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
-PATCH_CONFLICTS = 5
 NAME_ATTEMPTS = 8
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 GENERATED_LIMIT = 58
@@ -138,7 +137,6 @@ class Change:
     subresource: str = ""
     admit: bool = True
     may_create: bool = False
-    attempts: int = ATTEMPTS
     kind: str = "UpdateOptions"
 
 
@@ -206,7 +204,7 @@ async def replace(registry: "Registry", change: Change) -> Answer:
     resource, call = change.resource, change.call
     key = resource.key(call.namespace, call.name)
     item = registry.topic(resource).get(key)
-    for _ in range(change.attempts):
+    for _ in range(ATTEMPTS):
         context = registry.context(call.user, change.subresource, change.options.dry_run)
         try:
             return await _attempt(registry, change, key, item, context)

@@ -244,9 +244,6 @@ class NodeTable:
         if key in self._assumed:
             self.remove_pod(key)
 
-    def is_assumed(self, key: str) -> bool:
-        return key in self._assumed
-
     def home(self, key: str) -> str:
         """The node a pod is counted on, or ""."""
         return self._homes.get(key, "")
