@@ -9,10 +9,15 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import trio
+from trio.testing import MockClock
 
-from kubrick_testing import RealCluster, run_cluster
+from kubrick_api_apps import DEPLOYMENTS
+from kubrick_api_core import PODS
+from kubrick_runtime_hollow.nodes import HollowNodes
+from kubrick_testing import RealCluster, build, run_cluster
 
 KUBERNETES_START = 2.8
 KUBERNETES_MEMORY = 288.0
@@ -79,6 +84,31 @@ async def deployment() -> float:
             await cluster.stop()
 
 
+async def lost_node() -> None:
+    """Six pods, their node falls silent, and six pods run again; run under MockClock."""
+    async with run_cluster("hollow", settings={"runtime-hollow": {"nodes": 3}}) as cluster:
+        nodes = cluster.kernel.find(HollowNodes)
+        await cluster.client.create(DEPLOYMENTS, build.deployment(replicas=6), "default")
+        pods = await cluster.until_all(PODS, lambda pods: len(pods) == 6 and all(map(_is_ready, pods)), "default")
+        lost = pods[0]["spec"]["nodeName"]
+        nodes.stop(lost)
+        await cluster.until_all(
+            PODS, lambda pods: sum(_is_ready(p) and p["spec"]["nodeName"] != lost for p in pods) == 6, "default"
+        )
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def virtual_time() -> float:
+    """Real seconds that losing a node takes: 50 s until it is NotReady and 300 s more, in virtual time."""
+    began = time.perf_counter()
+    trio.run(lost_node, clock=MockClock(autojump_threshold=0))
+    return time.perf_counter() - began
+
+
 async def main() -> None:
     seconds, megabytes = await start()
     faster, smaller = KUBERNETES_START / seconds, KUBERNETES_MEMORY / megabytes
@@ -91,3 +121,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     trio.run(main)
+    print(f"{'a lost node, 350 virtual seconds':46}{virtual_time():8.2f} s   limit 1.0")
