@@ -39,6 +39,7 @@ class JobStrategy(Strategy):
         super().prepare_for_create(obj, context)
         if not obj["spec"].get("manualSelector"):
             generate_selector(obj)
+            self.default(obj)  # the job wears the labels its template has got
 
     def validate(self, obj: Object) -> list[FieldError]:
         return list(_validate(obj))
@@ -78,7 +79,7 @@ def default_job_spec(spec: Object) -> None:
 
 def generate_selector(job: Object) -> None:
     """Labels in the template and a selector that no other job's pods match."""
-    uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+    uid, name = job["metadata"]["uid"], job["metadata"].get("name", "")
     found = job["spec"]["template"]["metadata"].setdefault("labels", {})
     for key, value in (
         (NAME_LABEL, name),

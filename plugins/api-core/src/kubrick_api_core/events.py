@@ -11,7 +11,6 @@ from typing import Any
 from kubrick_api.cells import UNKNOWN, since
 from kubrick_api.errors import FieldError, invalid_value, required
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.storage import WriteContext
 
 TTL = 3600.0
 NEW_LIMITS = {"reason": 128, "action": 128, "reportingInstance": 128}
@@ -25,8 +24,6 @@ class EventStrategy(Strategy):
         for name in ("involvedObject", "source"):
             if obj.get(name) is None:
                 obj[name] = {}
-
-    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
         for name in ("reportingComponent", "reportingInstance"):
             obj.setdefault(name, "")
 

@@ -146,7 +146,7 @@ class ServiceStrategy(Strategy):
         address = self._reserve(obj, wanted, context)
         spec["clusterIP"], spec["clusterIPs"] = address, [address]
         metadata = obj["metadata"]
-        owner = ip_address_object(address, metadata.get("namespace", ""), metadata["name"])
+        owner = ip_address_object(address, metadata.get("namespace", ""), metadata.get("name", ""))
         context.also.append(Also(IP_ADDRESSES, "", address, owner))
 
     def _reserve(self, obj: Object, wanted: str, context: WriteContext) -> str:

@@ -37,6 +37,7 @@ OPAQUE = (
     "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1",
     "io.k8s.apimachinery.pkg.apis.meta.v1.Patch",
 )
+NULLS = {"Quantity": "0", "IntOrString": 0}
 ZEROS: dict[type, Any] = {str: "", int: 0, bool: False, float: 0.0, dict: None, list: None}
 
 
@@ -323,11 +324,11 @@ def value_visitor(spec: Definition, schemas: Schemas) -> tuple[type, Visit | Non
     """For members of lists and maps: the usual JSON type, the visitor for values of that type (None:
     nothing to do), and the one for values of any other type."""
     expected, visit, _ = entry_of(spec, schemas)
+    zero = NULLS.get(spec.get("ref", "").rpartition(".")[2], ZEROS[expected])
 
     def visit_other(value: Any, holder: Any, key: Any) -> list[Trouble] | None:
         if value is None:
             # Go's decoder makes null the zero value of the member's type.
-            zero = ZEROS[expected]
             holder[key] = expected() if zero is None else zero
             return None
         if "ref" in spec:
