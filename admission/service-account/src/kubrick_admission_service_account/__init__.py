@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from kubrick_api.names import NAME_ALPHABET
 from kubrick_api_core.names import SERVICE_ACCOUNTS
 from kubrick_apiserver.admission import refusal
 from kubrick_kernel.hookspecs import hookimpl
@@ -23,7 +24,6 @@ DEFAULT = "default"
 MIRROR = "kubernetes.io/config.mirror"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME = "kube-api-access-"
-ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 TOKEN_SECONDS = 3607
 """An hour, and a few seconds by which such tokens can be told from others."""
 ROOT_CA = "kube-root-ca.crt"
@@ -145,19 +145,19 @@ def check_mirror(attributes: "Attributes", pod: Object) -> None:
                 raise refusal(attributes, "a mirror pod may not use ServiceAccountToken volume projections")
 
 
-def _secret_references(value: Any, key: str = "") -> Iterator[str]:
+def _secret_references(value: Any) -> Iterator[str]:
     """Every mention of a Secret: fields called secret..., ...SecretRef, imagePullSecrets."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name in ("secret", "secretRef", "secretKeyRef", "imagePullSecrets") or name.endswith("SecretRef"):
                 yield name
             else:
-                yield from _secret_references(inner, name)
+                yield from _secret_references(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _secret_references(inner, key)
+            yield from _secret_references(inner)
 
 
 @hookimpl
 def kubrick_register_admission(kernel: "Kernel") -> "Sequence[AdmissionPlugin]":
-    return (ServiceAccount(lambda: "".join(kernel.random.choices(ALPHABET, k=5))),)
+    return (ServiceAccount(lambda: "".join(kernel.random.choices(NAME_ALPHABET, k=5))),)

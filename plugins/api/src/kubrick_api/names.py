@@ -4,6 +4,9 @@ from typing import Any
 
 from attrs import frozen
 
+NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""What the generated parts of names are made of: they spell no words."""
+
 
 @frozen
 class GVK:

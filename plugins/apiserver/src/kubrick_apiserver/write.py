@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from kubrick_api import codec
+from kubrick_api.equality import identical
 from kubrick_api.errors import FieldError, StatusError, already_exists, conflict, invalid, invalid_value, not_found
-from kubrick_api.names import GVK
+from kubrick_api.names import GVK, NAME_ALPHABET
 from kubrick_api.resource import Object, Resource, Strategy
 from kubrick_api.storage import Call, WriteContext
 from kubrick_api.validation import object_meta, object_meta_update
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
 NAME_ATTEMPTS = 8
-ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 GENERATED_LIMIT = 58
 
 
@@ -113,8 +113,8 @@ def _own(resource: Resource, name: str) -> str:
 
 
 def generate_name(registry: "Registry", stem: str) -> str:
-    """`stem` and five random characters of an alphabet that spells no words."""
-    choices = registry.kernel.random.choices(ALPHABET, k=5)
+    """`stem` and five random characters."""
+    choices = registry.kernel.random.choices(NAME_ALPHABET, k=5)
     return stem[:GENERATED_LIMIT] + "".join(choices)
 
 
@@ -253,7 +253,7 @@ async def _attempt(
         await registry.chain.validate(attributes, record)
     if removal.is_finished(resource, obj, old):
         return await removal.finish(registry, resource, call, item, obj, context)
-    if obj == old:
+    if identical(obj, old):
         return Answer(item, warnings=context.warnings)
     if context.dry_run:
         return Answer(obj=obj, warnings=context.warnings)

@@ -14,6 +14,7 @@ from zlib import crc32
 import orjson
 from attrs import define, field
 
+from kubrick_api.names import NAME_ALPHABET
 from kubrick_controller.ownership import make_reference
 from kubrick_controller_deployment import conditions as status_of
 from kubrick_controller_deployment.draft import DESIRED, HASH_LABEL, MAXIMUM, REVISION, Draft, same_template
@@ -28,7 +29,6 @@ from kubrick_controller_deployment.sizes import (
 )
 
 Object = dict[str, Any]
-ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 MAX_NAME = 253
 
 
@@ -350,4 +350,4 @@ def template_hash(template: Object, collisions: int | None) -> str:
     """A short name for a template, in letters that can't spell words. `collisions` tells apart
     templates that would get the same one."""
     number = crc32(orjson.dumps([template, collisions], option=orjson.OPT_SORT_KEYS))
-    return "".join(ALPHABET[ord(digit) % len(ALPHABET)] for digit in str(number))
+    return "".join(NAME_ALPHABET[ord(digit) % len(NAME_ALPHABET)] for digit in str(number))

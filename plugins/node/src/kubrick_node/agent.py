@@ -122,10 +122,14 @@ class NodeAgent:
         metadata = worker.pod["metadata"]
 
         async def write_and_remove() -> None:
-            await self._write_status(worker, status)
-            await self._client.delete(
-                PODS, metadata["name"], metadata["namespace"], grace_period=0, uid=metadata["uid"]
-            )
+            try:
+                await self._write_status(worker, status)
+                await self._client.delete(
+                    PODS, metadata["name"], metadata["namespace"], grace_period=0, uid=metadata["uid"]
+                )
+            except StatusError as error:
+                if not _is_gone(error):
+                    raise
 
         await self._until_done(write_and_remove)
 
@@ -214,13 +218,11 @@ class NodeAgent:
                 log.warning("node not reported", node=self.machine.name, error=str(trouble))
 
     async def _until_done(self, act: Any) -> None:
-        """Try `act` until it works, or until what it is about is gone."""
+        """Try `act` until it works."""
         while True:
             try:
                 await act()
             except TROUBLE as trouble:
-                if _is_gone(trouble) and act != self._register:
-                    return
                 log.warning("will try again", node=self.machine.name, error=str(trouble))
                 await trio.sleep(RETRY_SECONDS)
             else:
