@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kubrick_client.kubeconfig import load_kubeconfig
+from kubrick_client.kubeconfig import Access, load_kubeconfig
+from kubrick_client.transport import Unreachable
 from kubrick_kernel import ConfigurationError
 
 GOOD = """
@@ -59,6 +60,13 @@ def test_another_context_can_be_named(tmp_path: Path) -> None:
     [
         ("[", "", "not YAML"),
         ("text", "", "not a kubeconfig"),
+        ("contexts: 3\ncurrent-context: x", "", "not a kubeconfig"),
+        ("contexts: [a]\ncurrent-context: x", "", "not a kubeconfig"),
+        (
+            GOOD.replace("https://127.0.0.1:6443", "127.0.0.1:6443") % "",
+            "dev",
+            "has no server such as https://HOST:PORT",
+        ),
         ("{}", "", "no current-context"),
         (GOOD % "", "missing", "no context called 'missing'; there are: dev, other"),
         (GOOD % "'!'", "dev", "client-certificate-data is not base64"),
@@ -77,3 +85,18 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, context: s
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nothing: No such file"):
         load_kubeconfig(tmp_path / "nothing")
+
+
+def test_certificates_that_are_none_are_said_in_one_line() -> None:
+    with pytest.raises(ConfigurationError, match=r"kubeconfig for https://here: .* cannot be used"):
+        Access("https://here", ca="no PEM").tls()
+    with pytest.raises(ConfigurationError, match=r"kubeconfig for https://here: .* cannot be used"):
+        Access("https://here", certificate="no PEM", key="none").tls()
+
+
+def test_a_lost_token_file_is_waited_for(tmp_path: Path) -> None:
+    access = Access("https://here", token_file=str(tmp_path / "token"))
+    with pytest.raises(Unreachable, match="No such file"):
+        access.authorization()
+    (tmp_path / "token").write_text("t\n")
+    assert access.authorization() == "Bearer t"

@@ -4,7 +4,6 @@ A method makes a `Call` and hands it to the transport; results are shared object
 must not be changed. Everything raises `kubrick_api.errors.StatusError` when the server says no.
 """
 
-import random  # noqa: TID251 -- only the type of the generator the kernel hands out
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
@@ -12,7 +11,8 @@ from typing import Any, Literal
 from kubrick_api.names import GVR
 from kubrick_api.storage import Call
 from kubrick_client.transport import Transport, WatchStream
-from kubrick_kernel.clock import Clock, TrioClock
+from kubrick_kernel.clock import Clock, Random, TrioClock
+from kubrick_kernel.clock import generator as seeded
 
 Object = dict[str, Any]
 
@@ -33,12 +33,12 @@ class Client:
         transport: Transport,
         *,
         clock: Clock | None = None,
-        generator: random.Random | None = None,
+        generator: Random | None = None,
         user: str = "",
     ) -> None:
         self.transport = transport
         self.clock: Clock = clock or TrioClock()
-        self.generator = generator or random.Random(0)  # noqa: S311 -- jitter, and seeded
+        self.generator = generator or seeded(0)
         self.user = user
 
     async def get(self, gvr: GVR, name: str, namespace: str = "", *, resource_version: str | None = None) -> Object:

@@ -13,6 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from kubrick_client.transport import Unreachable
 from kubrick_kernel import ConfigurationError
 
 Object = dict[str, Any]
@@ -35,7 +36,15 @@ class Access:
     namespace: str = "default"
 
     def tls(self) -> ssl.SSLContext:
-        """How to talk TLS to this server."""
+        """How to talk TLS to this server. Raises ConfigurationError for certificates that can't be used."""
+        try:
+            return self._tls()
+        except ssl.SSLError as error:
+            raise ConfigurationError(
+                f"kubeconfig for {self.server}: its certificates or key cannot be used: {error.reason or error}"
+            ) from None
+
+    def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=self.ca or None)
         if self.insecure:
             context.check_hostname = False
@@ -48,8 +57,12 @@ class Access:
         return context
 
     def authorization(self) -> str:
-        """The Authorization header, or ""; a token file is read anew, since tokens are rotated."""
-        token = Path(self.token_file).read_text().strip() if self.token_file else self.token
+        """The Authorization header, or ""; a token file is read anew, since tokens are rotated. Raises
+        Unreachable while it can't be read."""
+        try:
+            token = Path(self.token_file).read_text().strip() if self.token_file else self.token
+        except OSError as error:
+            raise Unreachable(f"token file {self.token_file}: {error.strerror}") from None
         if token:
             return f"Bearer {token}"
         if self.user:
@@ -72,11 +85,12 @@ def load_kubeconfig(path: str | Path = "", context: str = "") -> Access:
         document = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}; name a kubeconfig file") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{file}: not a kubeconfig file")
-    return resolve(document, context, file)
+    try:
+        return resolve(document, context, file)
+    except (TypeError, AttributeError, KeyError):
+        raise ConfigurationError(f"{file}: not a kubeconfig file") from None
 
 
 def resolve(document: Object, context: str, file: Path) -> Access:
@@ -87,8 +101,8 @@ def resolve(document: Object, context: str, file: Path) -> Access:
     chosen = _entry(document, "contexts", name, "context", file)
     cluster = _entry(document, "clusters", chosen.get("cluster", ""), "cluster", file)
     user = _entry(document, "users", chosen["user"], "user", file) if chosen.get("user") else {}
-    if not cluster.get("server"):
-        raise ConfigurationError(f"{file}: cluster {chosen.get('cluster')!r} has no server")
+    if not cluster.get("server", "").startswith(("https://", "http://")):
+        raise ConfigurationError(f"{file}: cluster {chosen.get('cluster')!r} has no server such as https://HOST:PORT")
     for unsupported in ("exec", "auth-provider"):
         if unsupported in user:
             raise ConfigurationError(
@@ -137,3 +151,5 @@ def _pem(entry: Object, name: str, file: Path) -> str:
         return path.read_text()
     except OSError as error:
         raise ConfigurationError(f"{file}: {name} {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file}: {name} {path}: not PEM") from None

@@ -44,14 +44,13 @@ from attrs import frozen
 from kubrick_scheduler.events import Action, ClusterEvent
 
 if TYPE_CHECKING:
-    import random  # noqa: TID251 -- only the type of the generator the kernel hands out
-
     import numpy as np
     from numpy.typing import NDArray
 
     from kubrick_api.names import GVR
     from kubrick_client import Client, EventRecorder, Informer
     from kubrick_kernel import Clock
+    from kubrick_kernel.clock import Random
     from kubrick_scheduler.pod import PodInfo
     from kubrick_scheduler.table import NodeTable
 
@@ -134,7 +133,7 @@ class Handle(Protocol):
     client: Client
     """Speaks as ``system:kube-scheduler``."""
     clock: Clock
-    random: random.Random
+    random: Random
     nodes: NodeTable
     """The live table; to look at, never to change."""
     recorder: EventRecorder

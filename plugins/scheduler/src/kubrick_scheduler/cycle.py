@@ -5,7 +5,6 @@ here a node costs next to nothing. Filters run in the profile's order, each over
 kube-scheduler a node is refused by the first filter that refuses it. Among the best nodes one is drawn.
 """
 
-import random  # noqa: TID251 -- only the type of the generator the kernel hands out
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
+from kubrick_kernel.clock import Random
 from kubrick_scheduler.contract import (
     MAX_NODE_SCORE,
     SKIP,
@@ -129,7 +129,7 @@ class Framework:
         return None
 
 
-def decide(framework: Framework, pod: PodInfo, nodes: NodeTable, generator: random.Random) -> Decision:
+def decide(framework: Framework, pod: PodInfo, nodes: NodeTable, generator: Random) -> Decision:
     """Find a node for a pod. Changes nothing but `pod.state`."""
     pod.state = {}
     decision = Decision(pod.key, pod.uid, len(nodes))
@@ -211,7 +211,7 @@ def _choose(
     pod: PodInfo,
     nodes: NodeTable,
     feasible: RowArray,
-    generator: random.Random,
+    generator: Random,
 ) -> None:
     skipped = {p.name for p in framework.pre_score if p.pre_score(pod, nodes, feasible) is SKIP}
     total: NDArray[np.int64] | None = None
