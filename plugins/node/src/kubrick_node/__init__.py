@@ -5,12 +5,21 @@ from typing import Any
 
 from kubrick_kernel import Kernel, hookimpl
 from kubrick_node.runtime import (
+    DNS,
     ContainerRuntime,
     ContainerSpec,
     ContainerState,
+    Image,
+    LogOptions,
+    Mount,
     PodState,
+    PodStats,
     RuntimeFailure,
+    RuntimeHealth,
     RuntimeInfo,
+    SandboxSpec,
+    Traffic,
+    Usage,
 )
 
 NODES_BINDING: dict[str, Any] = {
@@ -29,10 +38,19 @@ def kubrick_register_bootstrap_objects(kernel: Kernel) -> Sequence[dict[str, Any
 
 
 __all__ = [
+    "DNS",
     "ContainerRuntime",
     "ContainerSpec",
     "ContainerState",
+    "Image",
+    "LogOptions",
+    "Mount",
     "PodState",
+    "PodStats",
     "RuntimeFailure",
+    "RuntimeHealth",
     "RuntimeInfo",
+    "SandboxSpec",
+    "Traffic",
+    "Usage",
 ]

@@ -6,7 +6,7 @@ memory beyond the process: a pod it does not know is taken to be what its own st
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -16,7 +16,15 @@ from attrs import define, field
 
 from kubrick_kernel import Clock
 from kubrick_kernel.clock import Random
-from kubrick_node import ContainerSpec, ContainerState, PodState, RuntimeFailure, RuntimeInfo
+from kubrick_node import (
+    ContainerRuntime,
+    ContainerSpec,
+    ContainerState,
+    PodState,
+    RuntimeFailure,
+    RuntimeInfo,
+    SandboxSpec,
+)
 from kubrick_runtime_hollow.script import BadScript, Script, read_script
 
 Object = dict[str, Any]
@@ -114,7 +122,7 @@ class Addresses:
         self._used.discard(address)
 
 
-class HollowRuntime:
+class HollowRuntime(ContainerRuntime):
     """One hollow node's runtime."""
 
     def __init__(self, addresses: Addresses, host_ip: str, clock: Clock, generator: Random) -> None:
@@ -193,7 +201,7 @@ class HollowRuntime:
             container.stop_at, container.stop_code = trio.current_time(), container.script.exit_code
         return container
 
-    async def ensure_image(self, pod: Object, container: Object) -> bool:
+    async def ensure_image(self, pod: Object, container: Object, secrets: Sequence[Object] = ()) -> bool:
         script = self._script(pod, container["name"], "app")
         if script.image_error:
             raise RuntimeFailure("ErrImagePull", script.image_error)
@@ -205,7 +213,7 @@ class HollowRuntime:
         except BadScript as bad:
             raise RuntimeFailure("CreateContainerConfigError", str(bad)) from None
 
-    async def run_sandbox(self, pod: Object, attempt: int) -> str:
+    async def run_sandbox(self, pod: Object, attempt: int, spec: SandboxSpec | None = None) -> str:
         uid = pod["metadata"]["uid"]
         there = self._pods.setdefault(uid, _Pod())
         if not pod["spec"].get("hostNetwork") and not there.ip:
