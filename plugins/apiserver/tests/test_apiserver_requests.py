@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from kubrick_api.names import GVR
 from kubrick_api.storage import Call, UserInfo
-from kubrick_apiserver import der, pki, tls
+from kubrick_apiserver import pki, tls
 from kubrick_apiserver.access import AccessControl, access_of_call, refusal, trusted
 from kubrick_apiserver.auth import Access
 from kubrick_apiserver.authentication import impersonated
 from kubrick_apiserver.request_info import is_long_running, parse_target
 from kubrick_apiserver.warning import warning_headers
+from kubrick_http import der
 from kubrick_kernel import ConfigurationError
 
 BOB = UserInfo("bob")

@@ -19,12 +19,13 @@ from kubrick_api.errors import StatusError, bad_request, internal
 from kubrick_apiserver.access import MASTERS, AccessControl
 from kubrick_apiserver.auth import Credentials
 from kubrick_apiserver.authentication import Authentication, impersonate, is_impersonating
-from kubrick_apiserver.http.parser import Message
-from kubrick_apiserver.http.pulse import Pulse
-from kubrick_apiserver.http.writer import status_response, text_response
 from kubrick_apiserver.metrics import RequestMetrics
 from kubrick_apiserver.request_info import is_long_running, parse_target
-from kubrick_apiserver.web import Handler, Request, RequestInfo, Response, Stream
+from kubrick_apiserver.web import Handler, Request, RequestInfo, Response, Stream, Upgrade
+from kubrick_http.parser import Message
+from kubrick_http.pulse import Pulse
+from kubrick_http.response import ByteStream
+from kubrick_http.writer import status_response, text_response
 from kubrick_kernel.log import get_logger
 
 GZIP_THRESHOLD = 128 * 1024
@@ -156,6 +157,9 @@ class Filters:
             size = len(body)
         elif isinstance(body, list):
             size = sum(map(len, body))
+        elif isinstance(body, Upgrade):
+            response.body = _counted_upgrade(body, self._metrics, request.info)
+            size = 0
         else:
             response.body = _counted(body, self._metrics, request.info)
             size = 0
@@ -173,6 +177,19 @@ async def _counted(
             yield stream
     finally:
         metrics.long_running(info, -1)
+
+
+def _counted_upgrade(body: Upgrade, metrics: RequestMetrics, info: RequestInfo) -> Upgrade:
+    """The same upgrade, counted as a long-running request while it lasts."""
+
+    async def run(stream: ByteStream) -> None:
+        metrics.long_running(info, 1)
+        try:
+            await body.run(stream)
+        finally:
+            metrics.long_running(info, -1)
+
+    return Upgrade(run)
 
 
 def parse_timeout(text: str) -> float:

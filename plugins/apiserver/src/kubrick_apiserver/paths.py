@@ -7,10 +7,10 @@ import orjson
 
 from kubrick_api.errors import method_not_allowed
 from kubrick_apiserver.health import Health
-from kubrick_apiserver.http.writer import text_response
 from kubrick_apiserver.metrics import CONTENT_TYPE, Exposition
 from kubrick_apiserver.version import version_json
 from kubrick_apiserver.web import Handler, Request, Response
+from kubrick_http.writer import text_response
 
 RESOURCES = frozenset(("api", "apis", "openapi"))
 

@@ -6,7 +6,7 @@
     sa.key sa.pub            signs and checks service account tokens
 
 All keys are ECDSA P-256. Files are written beside their place and renamed, mode 0600. A start that finds
-everything in order reads a few small files and imports nothing; see `kubrick_apiserver.der`.
+everything in order reads a few small files and imports nothing; see `kubrick_http.der`.
 """
 
 import os
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from kubrick_apiserver import der
+from kubrick_http import der
 from kubrick_kernel import ConfigurationError
 
 if TYPE_CHECKING:

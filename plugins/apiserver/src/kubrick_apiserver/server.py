@@ -17,14 +17,14 @@ from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Address, Bootstrap, Reconcile, first_service_ip, system_objects
 from kubrick_apiserver.filters import Filters, Restrictions
 from kubrick_apiserver.health import Health, ping
-from kubrick_apiserver.http.connection import Limits
-from kubrick_apiserver.http.listener import HTTPServer, open_socket, split_address
-from kubrick_apiserver.http.pulse import Pulse
 from kubrick_apiserver.metrics import Exposition, RequestMetrics, ServerMetrics
 from kubrick_apiserver.paths import Paths
 from kubrick_apiserver.settings import Settings
 from kubrick_apiserver.web import Handler
 from kubrick_client import RootCA
+from kubrick_http.connection import Limits
+from kubrick_http.listener import HTTPServer, open_socket, split_address
+from kubrick_http.pulse import Pulse
 from kubrick_kernel import ConfigurationError
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubrick_apiserver.http.connection import Connection, Limits
-from kubrick_apiserver.http.parser import BODY, HEAD, IDLE, Message, RequestParser
-from kubrick_apiserver.http.pulse import Pulse
-from kubrick_apiserver.web import Response
+from kubrick_http.connection import Connection, Limits
+from kubrick_http.parser import BODY, HEAD, IDLE, Message, RequestParser
+from kubrick_http.pulse import Pulse
+from kubrick_http.response import Response
 from kubrick_kernel import TrioClock
 
 HOST = b"Host: kubernetes\r\n"

@@ -12,6 +12,8 @@ import ssl
 
 import trio
 
+from kubrick_http.response import ByteStream
+
 GREED = 16
 """How many receives in a row may succeed without letting other tasks run."""
 HANDSHAKE_TIMEOUT = 10.0
@@ -74,17 +76,42 @@ class SocketStream:
         await trio.lowlevel.checkpoint()
 
 
-class TLSStream:
-    """The server's side of TLS over a `SocketStream`. `handshake` comes first."""
+class Resumed:
+    """A stream of which some bytes have been read already."""
 
-    def __init__(self, transport: SocketStream, context: ssl.SSLContext) -> None:
+    def __init__(self, stream: ByteStream, early: bytes) -> None:
+        self._stream = stream
+        self._early = early
+
+    async def receive_some(self, max_bytes: int, /) -> bytes | bytearray:
+        if self._early:
+            await trio.lowlevel.checkpoint()
+            data, self._early = self._early[:max_bytes], self._early[max_bytes:]
+            return data
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes, /) -> None:
+        await self._stream.send_all(data)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class TLSStream:
+    """One side of TLS over a `SocketStream`: the server's, or that of a client of `server_name`.
+    `handshake` comes first."""
+
+    def __init__(self, transport: SocketStream, context: ssl.SSLContext, server_name: str | None = None) -> None:
         self._transport = transport
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        client = server_name is not None
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=not client, server_hostname=server_name
+        )
 
     async def handshake(self) -> None:
-        """Raises BrokenResourceError when the client leaves, is refused or speaks no TLS."""
+        """Raises BrokenResourceError when the peer leaves, refuses, is refused or speaks no TLS."""
         while True:
             try:
                 self._tls.do_handshake()
@@ -92,17 +119,17 @@ class TLSStream:
                 await self._flush()
                 await self._receive()
                 if self._incoming.eof:
-                    raise trio.BrokenResourceError("the client left during the TLS handshake") from None
+                    raise trio.BrokenResourceError("the peer left during the TLS handshake") from None
                 continue
             except ssl.SSLError as error:
                 self._transport.send_nowait(self._outgoing.read())
-                raise trio.BrokenResourceError(f"TLS handshake: {error.reason}") from error
+                raise trio.BrokenResourceError(f"TLS handshake: {_reason(error)}") from error
             break
         await self._flush()
 
     @property
     def certificate(self) -> bytes | None:
-        """The client's verified certificate in DER."""
+        """The peer's verified certificate in DER."""
         return self._tls.getpeercert(binary_form=True)
 
     async def _receive(self) -> None:
@@ -146,3 +173,7 @@ class TLSStream:
             pass
         self._transport.send_nowait(self._outgoing.read())
         await self._transport.aclose()
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return getattr(error, "verify_message", "") or error.reason or str(error)

@@ -6,7 +6,8 @@ the connection is closed. Between calls, `state` says what is awaited, so that t
 
 Rules beyond what the parser library checks: HTTP/1.1 needs exactly one Host header (RFC 9112 §3.2); a
 head is at most 1 MiB as in Go's server; a body at most `max_body` bytes; the only expectation
-known is 100-continue (RFC 9110 §10.1.1).
+known is 100-continue (RFC 9110 §10.1.1). After a request that wants to upgrade the connection nothing more
+is parsed until the caller asks for it (`rest`): the bytes may be of another protocol (RFC 9110 §7.8).
 """
 
 import httptools
@@ -30,6 +31,8 @@ class Message:
     keep_alive: bool
     http10: bool = False
     header_lists: dict[str, tuple[str, ...]] = field(factory=dict)
+    upgrade: bool = False
+    """The peer offers to speak another protocol on this connection."""
 
 
 class Refusal(Exception):  # a verdict, not a fault
@@ -60,6 +63,8 @@ class RequestParser:
         self.state = IDLE
         self.wants_continue = False
         """The peer waits for "100 Continue" before it sends the body it announced."""
+        self.rest = b""
+        """What followed a request to upgrade: to be fed again if the connection stays HTTP."""
         self._max_body = max_body
         self._max_head = max_head
         self._parser = httptools.HttpRequestParser(self)
@@ -83,13 +88,9 @@ class RequestParser:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # An upgrade nobody asked us to take: answered as plain HTTP, like any server may (RFC 9110 §7.8).
                 self._parser = httptools.HttpRequestParser(self)
-                rest = data[upgrade.args[0] :]
-                if rest:
-                    before, self._ready = self._ready, []
-                    after, refusal = self.feed(rest)
-                    return before + after, refusal
+                self._ready[-1].upgrade = True
+                self.rest = data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
                 if self._refused is None:
                     self._refused = Refusal(bad_request(f"malformed HTTP request: {error}"))

@@ -2,23 +2,24 @@
 
 The loop is sequential, which makes pipelining safe and gives back-pressure for free: nothing more is
 read while requests wait for answers. Only while a body is streamed (a watch) does a second task read,
-to notice at once that the client has left. Every phase has a deadline, noted in `deadline` and watched
-by the `Pulse`; draining ends an idle connection at once, and others after the answer under way.
+to notice at once that the client has left; a response may also take the connection over (`Upgrade`).
+Every phase has a deadline, noted in `deadline` and watched by the `Pulse`; draining ends an idle
+connection at once, and others after the answer under way.
 """
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from math import inf
-from typing import Protocol
 
 import trio
 from attrs import frozen
 
 from kubrick_api.errors import StatusError, timed_out
-from kubrick_apiserver.http.parser import BODY, IDLE, Message, Refusal, RequestParser
-from kubrick_apiserver.http.pulse import Pulse
-from kubrick_apiserver.http.writer import CONTINUE, LAST_CHUNK, NO_BODY, chunk, head, status_response
-from kubrick_apiserver.web import Response, Stream
+from kubrick_http.parser import BODY, IDLE, Message, Refusal, RequestParser
+from kubrick_http.pulse import Pulse
+from kubrick_http.response import ByteStream, Response, Stream, Upgrade
+from kubrick_http.streams import Resumed
+from kubrick_http.writer import CONTINUE, LAST_CHUNK, NO_BODY, chunk, head, status_response, upgrade_head
 from kubrick_kernel.log import get_logger
 
 READ_SIZE = 65536
@@ -26,7 +27,7 @@ WRITE_SIZE = 262144
 """Pieces of large bodies are joined to at least this size before they are sent."""
 TIMEOUT = "request did not complete within the allotted timeout"
 
-log = get_logger("apiserver.http")
+log = get_logger("http")
 
 
 @frozen
@@ -41,16 +42,6 @@ class Limits:
     """For one response, or one piece of a large or streamed one."""
     linger: float = 2.0
     """How long a refused client that is still sending is listened to, so that it gets to read why."""
-
-
-class ByteStream(Protocol):
-    """What a connection needs of a stream (trio's streams have it too)."""
-
-    async def receive_some(self, max_bytes: int, /) -> bytes | bytearray: ...
-
-    async def send_all(self, data: bytes, /) -> None: ...
-
-    async def aclose(self) -> None: ...
 
 
 Serve = Callable[[Message, "Connection"], Awaitable[Response]]
@@ -115,8 +106,11 @@ class Connection:
     async def _loop(self) -> None:
         parser = self._parser
         while not self._draining:
-            data = self._early or await self._read()
-            self._early = b""
+            data = parser.rest or self._early or await self._read()
+            if parser.rest:
+                parser.rest = b""
+            else:
+                self._early = b""
             if not data:
                 return
             began = parser.state is IDLE
@@ -156,6 +150,9 @@ class Connection:
         self._answering = None
         body = response.body
         if not isinstance(body, bytes | list):
+            if isinstance(body, Upgrade):
+                await self._hand_over(response, body)
+                return False
             return await self._answer_streamed(message, response, body)
         keep_alive = message.keep_alive and not self._draining
         length = len(body) if isinstance(body, bytes) else sum(map(len, body))
@@ -212,6 +209,17 @@ class Connection:
         if not message.http10:
             await self._send(LAST_CHUNK)
         return keep_alive and not self._draining
+
+    async def _hand_over(self, response: Response, body: Upgrade) -> None:
+        """Send the head and leave the connection to another protocol, until that is done or the server drains."""
+        await self._send(upgrade_head(response, self.pulse.date))
+        self.deadline = inf
+        with trio.CancelScope() as self._stream_scope:
+            if self._draining:
+                self._stream_scope.cancel()
+            early, self._parser.rest = self._parser.rest + self._early, b""
+            await body.run(Resumed(self._stream, early) if early else self._stream)
+        self._stream_scope = None
 
     async def _pump(self, stream: Stream, *, chunked: bool) -> bool:
         """Pass pieces on as they come; whether the end was a clean one and the client is still there."""

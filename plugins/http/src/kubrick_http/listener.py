@@ -9,30 +9,31 @@ import ssl
 
 import trio
 
-from kubrick_apiserver.http.connection import Connection, Limits, Serve
-from kubrick_apiserver.http.pulse import Pulse
-from kubrick_apiserver.http.streams import HANDSHAKE_TIMEOUT, SocketStream, TLSStream
+from kubrick_http.connection import Connection, Limits, Serve
+from kubrick_http.pulse import Pulse
+from kubrick_http.streams import HANDSHAKE_TIMEOUT, SocketStream, TLSStream
 from kubrick_kernel import ConfigurationError
 from kubrick_kernel.log import get_logger
 
 BACKLOG = 1024
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
-log = get_logger("apiserver.http")
+log = get_logger("http")
 
 
-def split_address(listen: str) -> tuple[str, int]:
-    """ "127.0.0.1:6443", "[::1]:6443" → host, port. Raises ConfigurationError."""
+def split_address(listen: str, who: str = "apiserver") -> tuple[str, int]:
+    """ "127.0.0.1:6443", "[::1]:6443" → host, port. Raises ConfigurationError in the name of plugin `who`."""
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not port.isdigit() or int(port) > 65535:
-        raise ConfigurationError(f"apiserver: listen is {listen!r}; it must be HOST:PORT, such as 127.0.0.1:6443")
+        raise ConfigurationError(f"{who}: listen is {listen!r}; it must be HOST:PORT, such as 127.0.0.1:6443")
     return host, int(port)
 
 
-def open_socket(listen: str) -> stdlib_socket.socket:
-    """A non-blocking listening socket. Raises ConfigurationError when the address can't be had."""
-    host, port = split_address(listen)
+def open_socket(listen: str, who: str = "apiserver", option: str = "--listen HOST:PORT") -> stdlib_socket.socket:
+    """A non-blocking listening socket. Raises ConfigurationError, in the name of plugin `who` and its
+    `option`, when the address can't be had."""
+    host, port = split_address(listen, who)
     family = stdlib_socket.AF_INET6 if ":" in host else stdlib_socket.AF_INET
     socket = stdlib_socket.socket(family, stdlib_socket.SOCK_STREAM)
     try:
@@ -41,21 +42,21 @@ def open_socket(listen: str) -> stdlib_socket.socket:
         socket.listen(BACKLOG)
     except OSError as error:
         socket.close()
-        raise ConfigurationError(_cannot_listen(listen, error)) from error
+        raise ConfigurationError(_cannot_listen(listen, error, who, option)) from error
     socket.setblocking(False)
     return socket
 
 
-def _cannot_listen(listen: str, error: OSError) -> str:
+def _cannot_listen(listen: str, error: OSError, who: str, option: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        what = "another program is using this port: stop it, or choose another with --listen HOST:PORT"
+        what = f"another program is using this port: stop it, or choose another with {option}"
     elif error.errno == errno.EADDRNOTAVAIL or isinstance(error, stdlib_socket.gaierror):
-        what = "no such address on this machine: choose one with --listen HOST:PORT"
+        what = f"no such address on this machine: choose one with {option}"
     elif error.errno == errno.EACCES:
-        what = "ports below 1024 need root: choose a higher one with --listen HOST:PORT"
+        what = f"ports below 1024 need root: choose a higher one with {option}"
     else:
-        what = f"{error.strerror}: choose another address with --listen HOST:PORT"
-    return f"apiserver: cannot listen on {listen}: {what}"
+        what = f"{error.strerror}: choose another address with {option}"
+    return f"{who}: cannot listen on {listen}: {what}"
 
 
 class HTTPServer:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import orjson
 
 from kubrick_api.errors import StatusError
-from kubrick_apiserver.web import Response
+from kubrick_http.response import Response
 
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -36,6 +36,12 @@ def head(response: Response, length: int | None, date: str, *, keep_alive: bool,
     elif http10:
         text += "Connection: keep-alive\r\n"
     return f"{text}\r\n".encode("latin-1", "replace")
+
+
+def upgrade_head(response: Response, date: str) -> bytes:
+    """The head of a 101: from here on the connection speaks what the headers say."""
+    text = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
+    return f"{STATUS_LINES[101]}{text}Date: {date}\r\n\r\n".encode("latin-1", "replace")
 
 
 def chunk(piece: bytes) -> bytes:
