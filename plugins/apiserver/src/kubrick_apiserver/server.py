@@ -62,7 +62,7 @@ class APIServer:
         self.health = Health()
         metrics = RequestMetrics(self._known)
         exposition = Exposition(self._collectors)
-        paths = Paths(resources, self.health, exposition, self._group_paths)
+        paths = Paths(resources, self.health, exposition, self._group_paths, self._further_paths())
         self.filters = Filters(
             paths,
             authentication,
@@ -152,6 +152,16 @@ class APIServer:
     async def _is_bootstrapped(self) -> None:
         if not self._bootstrapped:
             raise RuntimeError("not finished")
+
+    def _further_paths(self) -> dict[str, Handler]:
+        """The paths of plugins. Raises ConfigurationError when two want the same."""
+        found: dict[str, Handler] = {}
+        for answer in self._kernel.plugins.hook.kubrick_register_paths(kernel=self._kernel):
+            for path, handler in answer.items():
+                if path in found:
+                    raise ConfigurationError(f"two plugins answer the path {path}; disable one of them")
+                found[path] = handler
+        return found
 
     def _known(self, resource: GVR, subresource: str) -> bool:
         found = self._catalog.resource(resource)

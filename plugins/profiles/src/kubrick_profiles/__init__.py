@@ -40,6 +40,7 @@ API = Profile(
         *GROUPS,
         "apiserver",
         "auth-x509",
+        "auth-service-account",
         "auth-token-file",
         "auth-rbac",
         "admission-namespace-lifecycle",
