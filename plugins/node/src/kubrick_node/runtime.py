@@ -29,7 +29,8 @@ class RuntimeFailure(Exception):
 class ContainerState:
     """One container as the runtime sees it. `state` is created, running or exited. `attempt` counts
     from 0 and is the restart count. `ready` False means that the runtime itself knows it isn't ready
-    yet; probes are the agent's business."""
+    yet; probes are the agent's business. `sandbox_id` ("" if the runtime doesn't say) tells containers of an
+    earlier sandbox from those of this one."""
 
     name: str
     id: str
@@ -44,6 +45,7 @@ class ContainerState:
     message: str = ""
     ready: bool = True
     log_path: str = ""
+    sandbox_id: str = ""
 
 
 @frozen
@@ -97,7 +99,8 @@ class Mount:
 @frozen
 class ContainerSpec:
     """What to start: `container` is the pod spec's entry, `role` init, sidecar, app or ephemeral. `env`,
-    `command` and `args` are final (looked up, expanded); `mounts` hold what the agent made ready."""
+    `command` and `args` are final (looked up, expanded); `mounts` hold what the agent made ready. `sandbox` is
+    what its sandbox was made with: needed when the runtime has not seen it made (the agent was restarted)."""
 
     pod: Object
     container: Object
@@ -108,6 +111,7 @@ class ContainerSpec:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    sandbox: SandboxSpec | None = None
 
 
 @frozen
@@ -177,10 +181,12 @@ class RuntimeInfo:
 
 @frozen
 class RuntimeHealth:
-    """Whether pods can be run; `message` says why not, in the words of the node's Ready condition."""
+    """Whether pods can be run; `message` says why not, in the words of the node's Ready condition.
+    `cgroup_driver` says how the runtime wants cgroups to be named."""
 
     ready: bool = True
     message: str = ""
+    cgroup_driver: Literal["cgroupfs", "systemd"] = "cgroupfs"
     handlers: tuple[str, ...] = ()
 
 
