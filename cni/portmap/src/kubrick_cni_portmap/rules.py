@@ -29,7 +29,7 @@ TABLE_TEXT = f"""\
 add table {FAMILY} {TABLE}
 add chain {FAMILY} {TABLE} hostports
 add chain {FAMILY} {TABLE} prerouting {{ type nat hook prerouting priority dstnat; policy accept; }}
-add chain {FAMILY} {TABLE} output {{ type nat hook output priority dstnat; policy accept; }}
+add chain {FAMILY} {TABLE} output {{ type nat hook output priority -100; policy accept; }}
 add chain {FAMILY} {TABLE} masquerading {{ type nat hook postrouting priority srcnat; policy accept; }}
 add chain {FAMILY} {TABLE} martians {{ type filter hook prerouting priority raw; policy accept; }}
 flush chain {FAMILY} {TABLE} prerouting

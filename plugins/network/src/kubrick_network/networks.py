@@ -117,9 +117,10 @@ class Networks:
         except CNIError as error:
             failure = error
         for plugin in reversed(network.plugins):
-            self._plugins.teardown(
-                plugin["type"], Request(DEL, plugin_config(network, plugin, {}, None), path=self._path)
-            )
+            request = Request(DEL, plugin_config(network, plugin, {}, None), path=self._path)
+            for name in (plugin["type"], (plugin.get("ipam") or {}).get("type")):
+                if name:
+                    self._plugins.teardown(name, request)
         if failure:
             raise failure
 

@@ -15,7 +15,15 @@ from attrs import evolve
 
 from kubrick_kernel import get_logger
 from kubrick_network.contract import ADD, CHECK, DEL, GC, VERSION, CNIPlugin, Request
-from kubrick_network.errors import DECODING_FAILURE, INTERNAL, INVALID_CONFIGURATION, TRY_AGAIN_LATER, CNIError
+from kubrick_network.errors import (
+    DECODING_FAILURE,
+    INTERNAL,
+    INVALID_CONFIGURATION,
+    INVALID_NAMESPACE,
+    TRY_AGAIN_LATER,
+    CNIError,
+)
+from kubrick_network.namespace import is_same
 from kubrick_network.request import check_version, environment_of, parse_request
 from kubrick_network.result import LATEST, Result, parse_result, render_result
 
@@ -47,9 +55,15 @@ class Plugins:
             return execute(self.program(name, request.path), request)
         check_version(request, plugin.versions)
         mine = evolve(request, call=self.call)
-        if request.command == ADD:
-            return plugin.add(mine)
-        _verb(plugin, request.command)(mine)
+        try:
+            if request.command == ADD:
+                return plugin.add(mine)
+            _verb(plugin, request.command)(mine)
+        except CNIError:
+            raise
+        except Exception as error:
+            log.error("failed", plugin=name, command=request.command, exc_info=error)
+            raise CNIError(INTERNAL, f"plugin {name!r} failed", repr(error)) from error
         return None
 
     def teardown(self, name: str, request: Request) -> None:
@@ -86,13 +100,12 @@ class Plugins:
                 return 0, _encode({"cniVersion": LATEST, "supportedVersions": [*plugin.versions]})
             version = _version(stdin)
             request = parse_request(environment, stdin)
+            if request.netns and is_same(request.netns) and environment.get("CNI_NETNS_OVERRIDE") != "1":
+                raise CNIError(INVALID_NAMESPACE, "plugin's netns and netns from CNI_NETNS should not be the same")
             result = self.call(name, request)
             return 0, b"" if result is None else _encode(render_result(result, request.version))
         except CNIError as error:
             return 1, _encode(error.document(version))
-        except Exception as error:
-            log.error("failed", plugin=name, command=environment.get("CNI_COMMAND"), exc_info=error)
-            return 1, _encode(CNIError(INTERNAL, f"plugin {name!r} failed", repr(error)).document(version))
 
 
 def _verb(plugin: CNIPlugin, command: str) -> Any:
