@@ -10,7 +10,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
 from attrs import frozen
@@ -21,10 +21,9 @@ from kubrick_apiserver.auth import Credentials
 from kubrick_apiserver.authentication import Authentication, impersonate, is_impersonating
 from kubrick_apiserver.metrics import RequestMetrics
 from kubrick_apiserver.request_info import is_long_running, parse_target
-from kubrick_apiserver.web import Handler, Request, RequestInfo, Response, Stream, Upgrade
+from kubrick_apiserver.web import Handler, Request, RequestInfo, Response, Upgrade
 from kubrick_http.parser import Message
 from kubrick_http.pulse import Pulse
-from kubrick_http.response import ByteStream
 from kubrick_http.writer import status_response, text_response
 from kubrick_kernel.log import get_logger
 
@@ -38,6 +37,7 @@ CACHE_CONTROL = ("Cache-Control", "no-cache, private")
 DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|m|s|ms|us|µs|ns)")
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
+T = TypeVar("T")
 log = get_logger("apiserver")
 
 
@@ -158,7 +158,7 @@ class Filters:
         elif isinstance(body, list):
             size = sum(map(len, body))
         elif isinstance(body, Upgrade):
-            response.body = _counted_upgrade(body, self._metrics, request.info)
+            response.body = Upgrade(_counted(body.opening, self._metrics, request.info))
             size = 0
         else:
             response.body = _counted(body, self._metrics, request.info)
@@ -168,28 +168,15 @@ class Filters:
 
 @asynccontextmanager
 async def _counted(
-    body: AbstractAsyncContextManager[Stream], metrics: RequestMetrics, info: RequestInfo
-) -> AsyncIterator[Stream]:
-    """The same stream, counted as a long-running request while it is open."""
+    body: AbstractAsyncContextManager[T], metrics: RequestMetrics, info: RequestInfo
+) -> AsyncIterator[T]:
+    """The same stream or upgrade, counted as a long-running request while it is open."""
     metrics.long_running(info, 1)
     try:
         async with body as stream:
             yield stream
     finally:
         metrics.long_running(info, -1)
-
-
-def _counted_upgrade(body: Upgrade, metrics: RequestMetrics, info: RequestInfo) -> Upgrade:
-    """The same upgrade, counted as a long-running request while it lasts."""
-
-    async def run(stream: ByteStream) -> None:
-        metrics.long_running(info, 1)
-        try:
-            await body.run(stream)
-        finally:
-            metrics.long_running(info, -1)
-
-    return Upgrade(run)
 
 
 def parse_timeout(text: str) -> float:

@@ -151,8 +151,7 @@ class Connection:
         body = response.body
         if not isinstance(body, bytes | list):
             if isinstance(body, Upgrade):
-                await self._hand_over(response, body)
-                return False
+                return await self._hand_over(message, response, body)
             return await self._answer_streamed(message, response, body)
         keep_alive = message.keep_alive and not self._draining
         length = len(body) if isinstance(body, bytes) else sum(map(len, body))
@@ -210,16 +209,29 @@ class Connection:
             await self._send(LAST_CHUNK)
         return keep_alive and not self._draining
 
-    async def _hand_over(self, response: Response, body: Upgrade) -> None:
-        """Send the head and leave the connection to another protocol, until that is done or the server drains."""
-        await self._send(upgrade_head(response, self.pulse.date))
-        self.deadline = inf
-        with trio.CancelScope() as self._stream_scope:
-            if self._draining:
-                self._stream_scope.cancel()
-            early, self._parser.rest = self._parser.rest + self._early, b""
-            await body.run(Resumed(self._stream, early) if early else self._stream)
-        self._stream_scope = None
+    async def _hand_over(self, message: Message, response: Response, body: Upgrade) -> bool:
+        """Send the head and leave the connection to another protocol, until that is done or the server drains.
+        Whether the connection can go on: only if it was refused."""
+        async with AsyncExitStack() as stack:
+            self._answering = message
+            try:
+                run = await stack.enter_async_context(body.opening)
+            except StatusError as error:
+                run = None
+                refusal = self._plain(status_response(error), keep_alive=message.keep_alive and not self._draining)
+            self._answering = None
+            if run is None:
+                await self._send(refusal)
+                return message.keep_alive and not self._draining
+            await self._send(upgrade_head(response, self.pulse.date))
+            self.deadline = inf
+            with trio.CancelScope() as self._stream_scope:
+                if self._draining:
+                    self._stream_scope.cancel()
+                early, self._parser.rest = self._parser.rest + self._early, b""
+                await run(Resumed(self._stream, early) if early else self._stream)
+            self._stream_scope = None
+        return False
 
     async def _pump(self, stream: Stream, *, chunked: bool) -> bool:
         """Pass pieces on as they come; whether the end was a clean one and the client is still there."""

@@ -29,12 +29,16 @@ class Stream(Protocol):
         ...
 
 
+TakeOver = Callable[[ByteStream], Awaitable[None]]
+
+
 @frozen
 class Upgrade:
-    """A body that is no body: once the head (status 101) is sent, `run` has the connection's bytes to itself
-    until it returns, and then the connection is closed. It is cancelled when the server drains."""
+    """A body that is no body. `opening` is entered before anything is sent and may still refuse with a
+    StatusError. What it gives has, once the head (status 101) is sent, the connection's bytes to itself until
+    it returns or the server drains (it is cancelled then); after that the connection is closed."""
 
-    run: Callable[[ByteStream], Awaitable[None]]
+    opening: AbstractAsyncContextManager[TakeOver]
 
 
 @define(eq=False)
