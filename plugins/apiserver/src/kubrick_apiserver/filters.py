@@ -94,6 +94,7 @@ class Filters:
             return status_response(bad_request(f"malformed request target: {error}"))
         request = Request(message.method, path, query, headers, message.body, info)
         request.query_lists, request.header_lists, request.audit_id = lists, message.header_lists, audit_id
+        request.target = message.target
         start = trio.current_time()
         try:
             if is_long_running(info):

@@ -42,6 +42,8 @@ class Request:
     query_lists: Mapping[str, tuple[str, ...]] = field(factory=dict)
     header_lists: Mapping[str, tuple[str, ...]] = field(factory=dict)
     audit_id: str = ""
+    target: str = ""
+    """Path and query as they came, for those who pass them on."""
 
 
 class Handler(Protocol):

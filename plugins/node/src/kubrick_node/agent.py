@@ -83,6 +83,12 @@ class NodeAgent:
 
     # Pods, as the API has them.
 
+    @property
+    def pods(self) -> list[Object]:
+        """The node's pods, as new as they are known."""
+        workers = self._workers
+        return [workers[uid].pod if uid in workers else pod for uid, pod in self._pods.items()]
+
     def pod_changed(self, pod: Object) -> None:
         """A pod bound to this node is new or has changed."""
         uid = pod["metadata"]["uid"]

@@ -46,6 +46,8 @@ class Machine:
     kernel_version: str = ""
     machine_id: str = ""
     pod_cidr: str = ""
+    port: int = 0
+    """Where the agent serves (10250 on real machines); 0: nowhere."""
 
 
 def node_object(machine: Machine) -> Object:
@@ -80,7 +82,7 @@ def node_status(machine: Machine, old: Object, now: datetime, not_ready: str = "
         "capacity": dict(machine.capacity),
         "allocatable": dict(machine.allocatable),
         "conditions": conditions,
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": machine.port}},
         "nodeInfo": {
             "architecture": machine.architecture,
             "bootID": machine.machine_id,
