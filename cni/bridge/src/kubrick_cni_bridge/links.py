@@ -7,7 +7,6 @@ from collections.abc import Callable
 from ipaddress import ip_interface
 from typing import Any
 
-from kubrick_cni_bridge.announce import announce
 from kubrick_cni_bridge.plan import Plan, Settings
 from kubrick_network import CNIError, Interface
 from kubrick_network.errors import CHECK_FAILED, INVALID_CONFIGURATION, IO_FAILURE
@@ -45,7 +44,7 @@ def attach(plan: Plan, netns: str) -> tuple[Interface, Interface, Interface]:
         mac = inside(netns, lambda: _configure(plan))
         _wait_until_forwarding(ip, plan.host)
     if plan.addresses:
-        inside(netns, lambda: announce(plan.ifname, mac, [one.ip for one in plan.addresses]))
+        inside(netns, lambda: _announce(plan.ifname, mac))
     return (
         Interface(settings.bridge, bridge.mac, bridge.mtu),
         Interface(plan.host, host.mac, host.mtu),
@@ -186,6 +185,16 @@ def _wait_until_forwarding(ip: IPRoute, name: str) -> None:
             return
         pause.wait(_LOOK_AGAIN)
     raise CNIError(IO_FAILURE, f"bridge port {name!r} is not forwarding", f"after {_FORWARDING_WITHIN:.0f} s")
+
+
+def _announce(ifname: str, mac: str) -> None:
+    """Tell neighbours who has the addresses now, as caches may know their last owners: the kernel sends
+    gratuitous ARP and unsolicited neighbour advertisements when an interface is given its MAC address.
+    (Closing a packet socket of our own would wait 20 ms for a grace period.)"""
+    sysctl(f"net/ipv4/conf/{ifname}/arp_notify", 1)
+    sysctl(f"net/ipv6/conf/{ifname}/ndisc_notify", 1)
+    with IPRoute() as ip:
+        ip.link("set", index=need_link(ip, ifname).index, address=mac)
 
 
 def detach(host: str, ifname: str, netns: str) -> None:
