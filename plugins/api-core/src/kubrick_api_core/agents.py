@@ -6,13 +6,14 @@ without sockets. All others are reached over HTTPS, at the address and port in t
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
-from kubrick_http import Response, Stream
-from kubrick_http.portforward import Forwarder
-from kubrick_http.remotecommand import Session, Streams
+if TYPE_CHECKING:
+    from kubrick_http import Response, Stream
+    from kubrick_http.portforward import Forwarder
+    from kubrick_http.remotecommand import Session, Streams
 
 
 @frozen
@@ -28,24 +29,26 @@ class Target:
 class Agent(Protocol):
     """One node's agent. Everything raises `kubrick_api.errors.StatusError` when the context is entered."""
 
-    def logs(self, target: Target, params: Mapping[str, str]) -> AbstractAsyncContextManager[Stream]:
+    def logs(self, target: Target, params: Mapping[str, str]) -> "AbstractAsyncContextManager[Stream]":
         """A container's log; `params` are PodLogOptions as in a URL, checked (follow, previous, sinceSeconds,
         sinceTime, timestamps, tailLines, limitBytes, stream)."""
         ...
 
-    def exec(self, target: Target, command: Sequence[str], streams: Streams) -> AbstractAsyncContextManager[Session]:
+    def exec(
+        self, target: Target, command: Sequence[str], streams: "Streams"
+    ) -> "AbstractAsyncContextManager[Session]":
         """Run a command in a container. Leaving the block ends the session."""
         ...
 
-    def attach(self, target: Target, streams: Streams) -> AbstractAsyncContextManager[Session]:
+    def attach(self, target: Target, streams: "Streams") -> "AbstractAsyncContextManager[Session]":
         """The streams of a container's own process."""
         ...
 
-    def port_forward(self, target: Target, ports: Sequence[int]) -> AbstractAsyncContextManager[Forwarder]:
+    def port_forward(self, target: Target, ports: Sequence[int]) -> "AbstractAsyncContextManager[Forwarder]":
         """A way to the pod's ports; `ports` are those known beforehand, perhaps none."""
         ...
 
-    async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
+    async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> "Response":
         """Any request to the agent's own paths (the node's proxy subresource): /healthz, /metrics, /pods."""
         ...
 

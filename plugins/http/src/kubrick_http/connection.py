@@ -94,10 +94,9 @@ class Connection:
                 await self._loop()
             if self._answering is not None and self._scope.cancelled_caught:
                 await self._give_up()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
         except Exception as error:
-            log.error("a connection failed", exc_info=error)
+            if not _left(error):
+                log.error("a connection failed", exc_info=error)
         finally:
             self.pulse.remove(self)
             with trio.move_on_after(self._limits.linger):
@@ -293,3 +292,10 @@ class Connection:
         """A whole small response."""
         assert isinstance(response.body, bytes)
         return head(response, len(response.body), self.pulse.date, keep_alive=keep_alive) + response.body
+
+
+def _left(error: BaseException) -> bool:
+    """Whether an error only says that the peer is gone; a body's nursery wraps it in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_left(each) for each in error.exceptions)
+    return isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError)
