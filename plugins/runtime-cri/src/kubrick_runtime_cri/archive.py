@@ -17,6 +17,28 @@ from kubrick_runtime_cri.reference import normalize
 
 PAUSE_IMAGE = "kubrick.dev/pause:1"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_APPLETS = (
+    *(
+        "cat",
+        "chmod",
+        "cp",
+        "cut",
+        "date",
+        "dd",
+        "df",
+        "echo",
+        "env",
+        "false",
+        "grep",
+        "head",
+        "hostname",
+        "httpd",
+        "id",
+    ),
+    *("ip", "kill", "ln", "ls", "md5sum", "mkdir", "mount", "mv", "nc", "nslookup", "ping", "printenv", "ps", "pwd"),
+    *("readlink", "rm", "sed", "seq", "sh", "sleep", "sort", "stat", "sync", "tail", "tar", "test", "top", "touch"),
+    *("tr", "true", "umount", "uname", "uniq", "vi", "wc", "wget", "which", "xargs", "yes"),
+)
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -98,6 +120,12 @@ def pause_archive(machine: str) -> bytes:
     return oci_archive(
         PAUSE_IMAGE, {"/bin/busybox": busybox()}, machine=machine, entrypoint=["/bin/busybox", "sleep", "inf"]
     )
+
+
+def busybox_archive(name: str, machine: str, command: Sequence[str] = ("sh",), user: str = "") -> bytes:
+    """An image with busybox under the names of its most used programs."""
+    links = {f"/bin/{applet}": "busybox" for applet in _APPLETS}
+    return oci_archive(name, {"/bin/busybox": busybox(), **links}, machine=machine, command=command, user=user)
 
 
 def _tar(files: Mapping[str, bytes | str]) -> bytes:

@@ -35,6 +35,8 @@ PODS_SECONDS = 60.0
 LOOK_SECONDS = 0.02
 SOCKET_LENGTH = 107
 _MNT_DETACH = 2
+_SHARED_FOLDERS = ("/run/containerd/s", "/run/containerd")
+"""Where shims have their sockets, whatever the configuration says."""
 _NEEDED = {"containerd": "containerd", "ctr": "containerd", "runc": "runc", "containerd-shim-runc-v2": "containerd"}
 _SNAPSHOTTERS = ("aufs", "btrfs", "devmapper", "native", "zfs")
 
@@ -104,6 +106,7 @@ disabled_plugins = [{disabled}]
 
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
+        Root = {_quoted(str(paths.state / "runc"))}
 
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = {_quoted(paths.cni_bin)}
@@ -240,6 +243,11 @@ class Containerd:
         if with_mounts:
             for place in mounts_below(str(self.paths.directory), Path("/proc/self/mountinfo").read_text().splitlines()):
                 _unmount(place)
+            for folder in _SHARED_FOLDERS:
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    break  # not empty: somebody else's containerd is there too
 
     async def _remove_pods(self) -> None:
         async with trio.open_nursery() as nursery:

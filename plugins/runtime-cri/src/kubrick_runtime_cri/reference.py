@@ -58,7 +58,8 @@ def pull_policy(container: Object) -> str:
     policy: str = container.get("imagePullPolicy") or ""
     if policy:
         return policy
-    return "Always" if container.get("image", "").rpartition("/")[2].find(":") < 0 else "IfNotPresent"
+    image = container.get("image", "")
+    return "Always" if "@" not in image and normalize(image).endswith(":latest") else "IfNotPresent"
 
 
 def credentials(image: str, secrets: Sequence[Object]) -> list[Object]:
