@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kubrick_kernel import Kernel, hookimpl
+import pluggy
+
+from kubrick_kernel import Component, Kernel, hookimpl
 from kubrick_node.runtime import (
     DNS,
     ContainerRuntime,
@@ -21,6 +23,7 @@ from kubrick_node.runtime import (
     Traffic,
     Usage,
 )
+from kubrick_node.volumes import Mounted, Reference, Sources, VolumeFailure, VolumeJob, VolumePlugin
 
 NODES_BINDING: dict[str, Any] = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -29,6 +32,37 @@ NODES_BINDING: dict[str, Any] = {
     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:node"},
     "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}],
 }
+
+
+@hookimpl
+def kubrick_add_hookspecs(manager: pluggy.PluginManager) -> None:
+    from kubrick_node import hookspecs
+
+    manager.add_hookspecs(hookspecs)
+
+
+@hookimpl
+def kubrick_register_settings() -> type:
+    from kubrick_node.settings import Settings
+
+    return Settings
+
+
+@hookimpl
+def kubrick_register_components(kernel: Kernel) -> Sequence[Component]:
+    from kubrick_node.node import Node
+
+    node = Node(kernel, kernel.settings("node"))
+    kernel.offer(Node, node)
+    return [node]
+
+
+@hookimpl
+def kubrick_register_volumes(kernel: Kernel) -> Sequence[VolumePlugin]:
+    """The kinds every Kubernetes has."""
+    from kubrick_node.volumes.kinds import standard_kinds
+
+    return standard_kinds(kernel.clock)
 
 
 @hookimpl(optionalhook=True)
@@ -45,12 +79,18 @@ __all__ = [
     "Image",
     "LogOptions",
     "Mount",
+    "Mounted",
     "PodState",
     "PodStats",
+    "Reference",
     "RuntimeFailure",
     "RuntimeHealth",
     "RuntimeInfo",
     "SandboxSpec",
+    "Sources",
     "Traffic",
     "Usage",
+    "VolumeFailure",
+    "VolumeJob",
+    "VolumePlugin",
 ]

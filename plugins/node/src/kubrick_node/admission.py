@@ -160,7 +160,7 @@ def matches_node(spec: Object, node: Object) -> bool:
 
 def _holds(values: Mapping[str, str], requirement: Object) -> bool:
     value = values.get(requirement["key"])
-    wanted = requirement.get("values") or ()
+    wanted = list(requirement.get("values") or ())
     match requirement["operator"]:
         case "In":
             return value in wanted
@@ -199,7 +199,7 @@ def _ports(pod: Object, others: Sequence[Object]) -> Rejection | None:
         for address, protocol, port in host_ports(other):
             for mine in wanted:
                 overlap = mine[0] == address or mine[0] in anywhere or address in anywhere
-                if overlap and mine[1:] == (protocol, port):
+                if overlap and mine[1] == protocol and mine[2] == port:
                     return Rejection("NodePorts", PORTS)
     return None
 

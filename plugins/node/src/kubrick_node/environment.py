@@ -17,7 +17,7 @@ Object = dict[str, Any]
 NO_ADDRESS = ("", "None")
 
 
-class EnvironmentError(ValueError):  # noqa: A001 -- the standard library's name is an old alias of OSError
+class BadEnvironment(ValueError):
     """The environment can't be made; the message is what the container's waiting state says."""
 
 
@@ -49,7 +49,7 @@ class Environment:
 
 
 def environment(pod: Object, container: Object, world: World) -> Environment:
-    """Raises `EnvironmentError`."""
+    """Raises `BadEnvironment`."""
     made = Environment()
     for source in container.get("envFrom") or ():
         _take_all(made, pod, source, world)
@@ -84,7 +84,7 @@ def _take_all(made: Environment, pod: Object, source: Object, world: World) -> N
         data = look_up(name)
         if data is None:
             if not reference.get("optional"):
-                raise EnvironmentError(f'{kind.lower()} "{name}" not found')
+                raise BadEnvironment(f'{kind.lower()} "{name}" not found')
             continue
         invalid = []
         for entry, value in data.items():
@@ -117,7 +117,7 @@ def _value(pod: Object, container: Object, variable: Object, world: World, known
             about = container_named(pod, named) if named else container
             return resource_value(about, reference, world.allocatable)
     except FieldError as error:
-        raise EnvironmentError(str(error)) from None
+        raise BadEnvironment(str(error)) from None
     if "configMapKeyRef" in source:
         return _entry(pod, source["configMapKeyRef"], world.config_map, "ConfigMap")
     if "secretKeyRef" in source:
@@ -131,11 +131,11 @@ def _entry(pod: Object, reference: Object, look_up: Callable[[str], Mapping[str,
     if data is None:
         if reference.get("optional"):
             return None
-        raise EnvironmentError(f'{kind.lower()} "{name}" not found')
+        raise BadEnvironment(f'{kind.lower()} "{name}" not found')
     if key not in data:
         if reference.get("optional"):
             return None
-        raise EnvironmentError(f"couldn't find key {key} in {kind} {pod['metadata']['namespace']}/{name}")
+        raise BadEnvironment(f"couldn't find key {key} in {kind} {pod['metadata']['namespace']}/{name}")
     return data[key]
 
 
