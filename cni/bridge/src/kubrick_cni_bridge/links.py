@@ -9,8 +9,8 @@ from typing import Any
 
 from kubrick_cni_bridge.plan import Plan, Settings
 from kubrick_network import CNIError, Interface
-from kubrick_network.errors import CHECK_FAILED, INVALID_CONFIGURATION, IO_FAILURE
-from kubrick_network.namespace import inside, sysctl
+from kubrick_network.errors import CHECK_FAILED, INVALID_CONFIGURATION, IO_FAILURE, UNSUPPORTED_FIELD
+from kubrick_network.namespace import inside, open_namespace, sysctl
 from kubrick_network.netlink import (
     IPRoute,
     Link,
@@ -56,9 +56,7 @@ def _ensure_bridge(ip: IPRoute, settings: Settings) -> Link:
     name = settings.bridge
     link = find_link(ip, name)
     if link is None:
-        more: dict[str, Any] = {"mtu": settings.mtu} if settings.mtu else {}
-        if settings.vlan:
-            more["br_vlan_filtering"] = 1
+        more = {"mtu": settings.mtu} if settings.mtu else {}
         try:
             ip.link("add", ifname=name, kind="bridge", **more)
         except NetlinkError as error:
@@ -74,7 +72,12 @@ def _ensure_bridge(ip: IPRoute, settings: Settings) -> Link:
     if settings.promiscuous and not link.raw["flags"] & _PROMISCUOUS:
         ip.link("set", index=link.index, flags=_PROMISCUOUS, mask=_PROMISCUOUS)
     if settings.vlan and not _filters_vlans(link):
-        ip.link("set", index=link.index, kind="bridge", br_vlan_filtering=1)
+        try:
+            ip.link("set", index=link.index, kind="bridge", br_vlan_filtering=1)
+        except NetlinkError as error:
+            if error.code != errno.EOPNOTSUPP:
+                raise
+            raise CNIError(UNSUPPORTED_FIELD, "vlan needs a kernel whose bridges filter VLANs", name) from error
     if not link.up:
         ip.link("set", index=link.index, state="up")
     return link
@@ -129,7 +132,7 @@ def _vlan_interface(ip: IPRoute, plan: Plan, bridge: Link) -> Link:
 def _make_pair(ip: IPRoute, plan: Plan, bridge: Link, netns: str) -> Link:
     """The pair, one end a port of the bridge, the other under its final name in the container."""
     settings = plan.settings
-    namespace = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
+    namespace = open_namespace(netns)
     try:
         peer: dict[str, Any] = {"ifname": plan.ifname, "net_ns_fd": namespace}
         more: dict[str, Any] = {}

@@ -49,12 +49,17 @@ def inside(path: str, work: Callable[[], T]) -> T:
     return value[0]
 
 
-def enter(path: str) -> None:
-    """Move the calling thread into the namespace at `path`, for good."""
+def open_namespace(path: str) -> int:
+    """A file descriptor of the namespace at `path`, to be closed. Raises NoNamespace."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise NoNamespace(path, str(error)) from error
+
+
+def enter(path: str) -> None:
+    """Move the calling thread into the namespace at `path`, for good."""
+    handle = open_namespace(path)
     try:
         if _libc.setns(handle, _CLONE_NEWNET):
             number = ctypes.get_errno()
@@ -66,9 +71,9 @@ def enter(path: str) -> None:
 
 
 def is_same(path: str) -> bool:
-    """Whether the namespace at `path` is the one this process is in."""
+    """Whether the namespace at `path` is the one the calling thread is in."""
     try:
-        return os.path.samefile(path, "/proc/self/ns/net")
+        return os.path.samefile(path, "/proc/thread-self/ns/net")
     except OSError:
         return False
 

@@ -22,12 +22,13 @@ Object = dict[str, Any]
 
 
 class Networks:
-    """Attaches and detaches. `cache_dir` is where what was done is kept."""
+    """Attaches and detaches. `cache_dir` is where what was done is kept; `path` is what programs are given
+    as CNI_PATH, and otherwise where the plugins' programs are."""
 
     def __init__(self, plugins: Plugins, cache_dir: Path, path: tuple[str, ...] = ()) -> None:
         self._plugins = plugins
         self._cache = Cache(cache_dir)
-        self._path = path
+        self._path = path or plugins.path
 
     def add(self, network: NetworkList, attachment: Attachment) -> Result:
         """Attach; what was made before a failure is taken back."""

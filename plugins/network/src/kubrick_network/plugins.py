@@ -40,7 +40,7 @@ class Plugins:
     def __init__(
         self, plugins: Iterable[CNIPlugin], standard: Iterable[str] = (), path: Sequence[str | Path] = ()
     ) -> None:
-        self._path = tuple(str(folder) for folder in path)
+        self.path = tuple(str(folder) for folder in path)
         passed_over = set(standard)
         self._plugins = {plugin.name: plugin for plugin in plugins if plugin.name not in passed_over}
 
@@ -73,7 +73,7 @@ class Plugins:
 
     def program(self, name: str, path: Sequence[str] = ()) -> str:
         """The file of the program `name`."""
-        folders = (*self._path, *path)
+        folders = dict.fromkeys((*self.path, *path))
         if "/" not in name:
             for folder in folders:
                 file = os.path.join(folder, name)

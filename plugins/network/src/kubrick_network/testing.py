@@ -88,34 +88,34 @@ def check_plugin(
     needs one before it; `others`: those it delegates to."""
     plugins = Plugins([plugin, *others])
 
-    def call(command: str, version: str = LATEST, **more: Any) -> Result | None:
+    def call(command: str, more: Object, version: str = LATEST) -> Result | None:
         asked = request(command, netns=netns, **(config | more))
         return plugins.call(plugin.name, evolve(asked, config={**asked.config, "cniVersion": version}))
 
     assert plugin.versions, "it speaks no version"
     assert set(plugin.versions) <= set(SUPPORTED), f"it speaks {plugin.versions}; there are {SUPPORTED}"
-    call(DEL)
+    call(DEL, {})
     for version in plugin.versions:
         before: Object = {"prevResult": render_result(previous, version)} if previous else {}
-        result = call(ADD, version, **before)
+        result = call(ADD, before, version)
         assert isinstance(result, Result), f"ADD gave {result!r}"
         made = {"prevResult": render_result(result, version)}
         if version in SUPPORTED[2:]:
-            call(CHECK, version, **made)
-        call(DEL, version, **made)
-        call(DEL, version, **made)
-        call(DEL, version)
+            call(CHECK, made, version)
+        call(DEL, made, version)
+        call(DEL, made, version)
+        call(DEL, {}, version)
     if LATEST not in plugin.versions:
         return
-    call(STATUS)
+    call(STATUS, {})
     before = {"prevResult": render_result(previous, LATEST)} if previous else {}
-    result = call(ADD, **before)
+    result = call(ADD, before)
     assert result is not None
     made = {"prevResult": render_result(result, LATEST)}
-    call(GC, **{"cni.dev/valid-attachments": [{"containerID": "box", "ifname": "eth0"}]})
-    call(CHECK, **made)
-    call(GC, **{"cni.dev/valid-attachments": []})
-    result = call(ADD, **before)
+    call(GC, {"cni.dev/valid-attachments": [{"containerID": "box", "ifname": "eth0"}]})
+    call(CHECK, made)
+    call(GC, {"cni.dev/valid-attachments": []})
+    result = call(ADD, before)
     assert result is not None, "after collection the container can be attached again"
-    call(DEL, prevResult=render_result(result, LATEST))
+    call(DEL, {"prevResult": render_result(result, LATEST)})
     plugins.teardown(plugin.name, request(DEL, netns=netns, **config))
