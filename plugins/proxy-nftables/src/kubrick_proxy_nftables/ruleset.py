@@ -151,7 +151,7 @@ class Ruleset:
         added: dict[str, dict[str, Any]] = {}
         removed: dict[str, dict[str, Any]] = {}
         changed: dict[str, Any] = {}
-        for kind, noted in before.items():
+        for kind, noted in sorted(before.items()):
             for name in sorted(noted):
                 was, will = noted[name], self._effective(kind, name)
                 if was == will:
