@@ -139,6 +139,13 @@ async def eventually(true: Callable[[], bool]) -> None:
         await trio.sleep(0.01)
 
 
+async def process(text: str) -> int:
+    """The pid of the one process with `text` on its command line: it may have to become it yet."""
+    with trio.fail_after(5):
+        await eventually(lambda: len(processes(text)) == 1)
+    return processes(text)[0]
+
+
 def shell(script: str, **more: Any) -> Object:
     return {"name": "main", "image": IMAGE, "command": ["sh", "-c", script], **more}
 
@@ -194,7 +201,7 @@ async def test_a_pod_runs_is_executed_in_and_goes_without_a_trace(machine: Machi
 async def test_an_agent_that_restarts_finds_its_pods_running(machine: Machine) -> None:
     pod = machine.pod("kept", {"name": "main", "image": IMAGE, "command": ["sleep", "7772"]})
     before = await machine.start(pod)
-    (pid,) = processes("sleep 7772")
+    pid = await process("sleep 7772")
     async with trio.open_nursery() as nursery:
         scope = await machine.start_runtime(nursery)
         observed = await machine.runtime.observe(pod)
@@ -211,7 +218,7 @@ async def test_a_killed_process_is_noticed_and_its_restarts_are_counted(machine:
     for attempt in range(3):
         state = await machine.start(pod, attempt)
         assert state.attempt == attempt
-        (pid,) = processes("sleep 7773")
+        pid = await process("sleep 7773")
         os.kill(pid, signal.SIGKILL)
         state = await machine.until(pod, ended)
         assert (state.exit_code, state.reason) == (137, "Error")
@@ -433,8 +440,8 @@ async def test_a_runtime_that_dies_comes_back_with_its_containers(folder: Path) 
                 assert not observed
                 back.set()
         assert machine.main(observed[0]) == before
-        assert len(processes("sleep 7780")) == 1
-        (pid,) = processes("sleep 7780")
+        assert await process("sleep 7780")
+        pid = await process("sleep 7780")
         os.kill(pid, signal.SIGKILL)
         await machine.until(pod, ended)
         nursery.cancel_scope.cancel()
@@ -452,7 +459,7 @@ async def test_pods_can_be_kept_and_taken_over(folder: Path) -> None:
         pod = keeping.pod("kept", {"name": "main", "image": IMAGE, "command": ["sleep", "7781"]})
         before = await keeping.start(pod)
         nursery.cancel_scope.cancel()
-    assert len(processes("sleep 7781")) == 1
+    assert await process("sleep 7781")
     later = Machine(folder)
     async with trio.open_nursery() as nursery:
         await nursery.start(later.containerd.run)
