@@ -13,7 +13,7 @@ from math import inf
 from typing import Protocol, TypeVar
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kubrick_api.errors import StatusError, bad_request, internal
 from kubrick_apiserver.access import MASTERS, AccessControl
@@ -32,6 +32,7 @@ GZIP_LEVEL = 1
 GZIP_IN_THREAD = 1024 * 1024
 """Larger bodies are compressed in a thread: it takes 10 ms per MB."""
 MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
+INTERACTIVE = frozenset(("exec", "attach", "portforward"))
 BUSY = "Too many requests, please try again later."
 CACHE_CONTROL = ("Cache-Control", "no-cache, private")
 DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|m|s|ms|us|µs|ns)")
@@ -128,6 +129,9 @@ class Filters:
         info = request.info
         if long_running:
             self._control.check_request(info, request.user)
+            if info.verb == "get" and info.subresource in INTERACTIVE:
+                # A WebSocket is always a GET, and reading is not what it does.
+                self._control.check_request(evolve(info, verb="create"), request.user)
             return await self._handler(request)
         mutating = info.verb in MUTATING
         restrictions = self._restrictions

@@ -22,6 +22,7 @@ from kubrick_apiserver.paths import Paths
 from kubrick_apiserver.settings import Settings
 from kubrick_apiserver.web import Handler
 from kubrick_client import RootCA
+from kubrick_http.certificates import Certificates
 from kubrick_http.connection import Limits
 from kubrick_http.listener import HTTPServer, open_socket, split_address
 from kubrick_http.pulse import Pulse
@@ -115,6 +116,8 @@ class APIServer:
         made = pki.ensure(kernel.data_dir, names, url, kernel.clock.now(), kernel.composition.name)
         if not kernel.has(RootCA):
             kernel.offer(RootCA, RootCA(made.ca_pem))
+        if not kernel.has(Certificates):
+            kernel.offer(Certificates, tls.Authority(made, kernel.clock.now))
         kernel.announcements["kubeconfig"] = str(made.kubeconfig)
         kernel.announcements["server"] = url
         return tls.server_context(made)

@@ -267,6 +267,7 @@ class HollowRuntime(ContainerRuntime):
             there.sandbox_id = ""
             if there.ip:
                 self._addresses.give_back(there.ip)
+                there.ip = ""
 
     async def remove(self, pod: Object) -> None:
         self._pods.pop(pod["metadata"]["uid"], None)
@@ -276,8 +277,8 @@ class HollowRuntime(ContainerRuntime):
     ) -> None:
         container = self._container(container_id)
         await write(shown(container.script.log, container.started_at, options))
-        while options.follow and (left := container.ends - trio.current_time()) > 0:
-            await trio.sleep(min(left, LOOK_SECONDS))
+        while options.follow and (left := container.ends - trio.current_time()) > 0:  # noqa: ASYNC110
+            await trio.sleep(min(left, LOOK_SECONDS))  # its end moves when it is stopped
 
     def _container(self, container_id: str) -> _Container:
         for pod in self._pods.values():
