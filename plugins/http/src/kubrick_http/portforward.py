@@ -76,7 +76,7 @@ class Handshake:
 
     headers: list[tuple[str, str]]
     tunnel: bool = False
-    channels: channels.Protocol | None = None
+    spoken: channels.Protocol | None = None
     ports: tuple[int, ...] = ()
 
     def response(self, opening: AbstractAsyncContextManager[Forwarder]) -> Response:
@@ -88,8 +88,8 @@ class Handshake:
         async with opening as forwarder:
 
             async def serve(stream: ByteStream) -> None:
-                if self.channels is not None:
-                    await _serve_channels(WebSocket(stream), self.channels, self.ports, forwarder)
+                if self.spoken is not None:
+                    await _serve_channels(WebSocket(stream), self.spoken, self.ports, forwarder)
                 elif self.tunnel:
                     socket = WebSocket(stream)
                     await _serve_streams(WebSocketStream(socket), forwarder)
@@ -111,7 +111,7 @@ def handshake(headers: Mapping[str, str], lists: Mapping[str, Sequence[str]], po
         chosen = channels.choose([name for name in names if name != PROTOCOL] or [""], known)
         if chosen is None:
             raise bad_request(f"unable to negotiate protocol: client supports [{' '.join(names)}]")
-        return Handshake(accept(headers, chosen.name), channels=chosen, ports=_ports(ports))
+        return Handshake(accept(headers, chosen.name), spoken=chosen, ports=_ports(ports))
     if is_upgrade(headers, "spdy/3.1"):
         names = offered(headers, lists, "x-stream-protocol-version")
         if names and PROTOCOL not in names:

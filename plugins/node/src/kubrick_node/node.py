@@ -23,6 +23,7 @@ from kubrick_node.mirrors import StaticPods
 from kubrick_node.references import References
 from kubrick_node.register import Condition, Machine
 from kubrick_node.runtime import ContainerRuntime
+from kubrick_node.serving.open import Serving, address_of
 from kubrick_node.settings import Settings
 from kubrick_node.statics import is_mirror
 from kubrick_node.surroundings import Place, Surroundings
@@ -39,7 +40,7 @@ class Node:
     """Runs the agent. `agent` and `machine` are there once it has started."""
 
     name = "node"
-    requires: tuple[str, ...] = ("apiserver?", "network?", "containerd?")
+    requires: tuple[str, ...] = ("apiserver?", "machine?", "network?", "containerd?", "proxy-guard?")
 
     def __init__(self, kernel: Kernel, settings: Settings) -> None:
         self._kernel = kernel
@@ -49,8 +50,6 @@ class Node:
         self._nursery: trio.Nursery | None = None
         self.agent: NodeAgent | None = None
         self.machine: Machine | None = None
-        self.port = 0
-        """Where the agent serves, for whoever serves it to set before this runs."""
 
     @property
     def root(self) -> Path:
@@ -81,7 +80,8 @@ class Node:
 
     async def _run_agent(self, runtime: ContainerRuntime, task_status: trio.TaskStatus[None]) -> None:
         kernel, settings = self._kernel, self._settings
-        self.machine = self._describe(runtime)
+        server = Serving.open(kernel, settings, self.node_name)
+        self.machine = self._describe(runtime, server.port if server is not None else 0)
         client = connect(kernel, f"system:node:{self.node_name}", ("system:nodes",))
         pods = Informer(client, PODS, field_selector=f"spec.nodeName={self.node_name}")
         services = Informer(client, SERVICES)
@@ -119,6 +119,8 @@ class Node:
                 for run in (references.run, services.run, recorder.run, pods.run):
                     await nursery.start(run)
                 await agent.clean()
+                if server is not None:
+                    await nursery.start(server.run, agent, runtime, client)
                 await nursery.start(agent.run)
                 if self._statics is not None:
                     nursery.start_soon(self._statics.run)
@@ -157,12 +159,12 @@ class Node:
 
         pods.add_handler(added=changed, updated=lambda old, new: changed(new), deleted=gone)
 
-    def _describe(self, runtime: ContainerRuntime) -> Machine:
+    def _describe(self, runtime: ContainerRuntime, port: int) -> Machine:
         settings = self._settings
         capacity, allocatable = facts.resources(facts.read_facts(self.root), settings.pods)
         return Machine(
             name=self.node_name,
-            internal_ip=settings.address or facts.own_address(),
+            internal_ip=address_of(settings),
             capacity=capacity,
             allocatable=allocatable,
             runtime=runtime.info,
@@ -175,7 +177,7 @@ class Node:
             pod_cidr=settings.pod_cidr,
             boot_id=facts.boot_id(),
             system_uuid=facts.system_uuid(),
-            port=self.port,
+            port=port,
         )
 
     def _place(self, machine: Machine) -> Place:

@@ -8,7 +8,7 @@ import trio
 from kubrick_api.errors import StatusError
 from kubrick_http import Response
 from kubrick_http.connection import Connection, Limits
-from kubrick_http.listener import HTTPServer, open_socket
+from kubrick_http.listener import HTTPServer
 from kubrick_http.parser import Message
 from kubrick_http.pulse import Pulse
 from kubrick_http.target import split_target
@@ -17,28 +17,26 @@ from kubrick_kernel import Clock, get_logger
 from kubrick_node.serving.access import AgentAccess
 from kubrick_node.serving.paths import AgentPaths
 
-DEFAULT_PORT = 10250
 DRAIN_SECONDS = 2.0
 log = get_logger("node.server")
 
 
 class AgentServer:
-    """`context` holds the agent's certificate and asks clients for one; None serves in plain text (tests). The port
-    is open, and known, from the beginning; requests are answered while `run` does."""
+    """Serves an open `socket`. `context` holds the agent's certificate and asks clients for one."""
 
     def __init__(
-        self, listen: str, context: ssl.SSLContext | None, access: AgentAccess, paths: AgentPaths, clock: Clock
+        self,
+        socket: stdlib_socket.socket,
+        context: ssl.SSLContext | None,
+        access: AgentAccess,
+        paths: AgentPaths,
+        clock: Clock,
     ) -> None:
-        self._socket: stdlib_socket.socket = open_socket(listen, "node", "port in [plugins.node]")
+        self._socket = socket
         self._context = context
         self._access = access
         self._paths = paths
         self._clock = clock
-
-    @property
-    def port(self) -> int:
-        port: int = self._socket.getsockname()[1]
-        return port
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
@@ -50,10 +48,6 @@ class AgentServer:
                 await trio.sleep_forever()
             finally:
                 server.stop()
-
-    def close(self) -> None:
-        """For a server that was never run."""
-        self._socket.close()
 
     async def _serve(self, message: Message, connection: Connection) -> Response:
         try:
