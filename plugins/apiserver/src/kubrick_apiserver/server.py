@@ -6,6 +6,7 @@ opened before the bootstrap because the kubernetes Service names it, and served 
 
 import socket as stdlib_socket
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -45,7 +46,7 @@ class APIServer:
     """REST over HTTPS, and in process."""
 
     name = "apiserver"
-    requires: tuple[str, ...] = ("bus", "rbac?")
+    requires: tuple[str, ...] = ("bus", "rbac?", "machine?")
 
     def __init__(
         self,
@@ -87,21 +88,27 @@ class APIServer:
             await self._bootstrap("127.0.0.1", DEFAULT_PORT)
             task_status.started()
             await trio.sleep_forever()
-        with open_socket(settings.listen) as socket:
-            host, port = split_address(settings.listen)[0], socket.getsockname()[1]
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(open_socket(settings.listen))]
+            host, port = split_address(settings.listen)[0], sockets[0].getsockname()[1]
+            for further in settings.further_hosts if host not in ANY_ADDRESS else ():
+                shown = f"[{further}]" if ":" in further else further
+                sockets.append(stack.enter_context(open_socket(f"{shown}:{port}")))
             context = self._make_context(host, port)
             await self._bootstrap(self._advertised(host), port)
-            server = HTTPServer(
-                socket, self.filters, Pulse(self._kernel.clock), Limits(max_body=settings.max_request_bytes), context
-            )
+            limits = Limits(max_body=settings.max_request_bytes)
+            clock = self._kernel.clock
+            servers = [HTTPServer(socket, self.filters, Pulse(clock), limits, context) for socket in sockets]
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(server.run, settings.drain_timeout)
+                for server in servers:
+                    nursery.start_soon(server.run, settings.drain_timeout)
                 task_status.started()
                 try:
                     await trio.sleep_forever()
                 finally:
                     self.health.draining = True
-                    server.stop()
+                    for server in servers:
+                        server.stop()
 
     def _make_context(self, host: str, port: int) -> Any:
         """Certificates, the kubeconfig and the TLS settings that go with them."""
@@ -125,7 +132,7 @@ class APIServer:
     def _certificate_names(self, shown: str) -> set[str]:
         service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
         names = {"127.0.0.1", "localhost", *service, self._service_ip, shown, self._advertised(shown)}
-        return names | {stdlib_socket.gethostname()} | set(self._settings.certificate_names)
+        return names | {stdlib_socket.gethostname()} | {*self._settings.certificate_names, *self._settings.further_hosts}
 
     def _advertised(self, host: str) -> str:
         return self._settings.advertise_address or (own_address() if host in ANY_ADDRESS else host)

@@ -27,7 +27,9 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
 
 @hookimpl(optionalhook=True)
 def kubrick_register_bootstrap_objects(kernel: "Kernel") -> "Sequence[dict[str, Any]]":
-    """The role that lets the server look, as cluster DNS add-ons have it."""
+    """The role that lets the server look, as cluster DNS add-ons have it, and its Service if it has one."""
+    from kubrick_dns.service import service_objects
+
     looks = [
         {"apiGroups": [""], "resources": ["namespaces", "services"], "verbs": ["list", "watch"]},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
@@ -38,4 +40,5 @@ def kubrick_register_bootstrap_objects(kernel: "Kernel") -> "Sequence[dict[str, 
     return [
         {**head, "kind": "ClusterRole", "rules": looks},
         {**head, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]},
+        *service_objects(kernel.settings("dns")),
     ]

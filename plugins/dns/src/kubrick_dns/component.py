@@ -24,7 +24,7 @@ class ClusterDNS:
     """See the module. `addresses` are where it listens, once it is ready."""
 
     name = "dns"
-    requires: tuple[str, ...] = ("apiserver?",)
+    requires: tuple[str, ...] = ("machine?", "apiserver?")
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel

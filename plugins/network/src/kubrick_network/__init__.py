@@ -61,3 +61,18 @@ def kubrick_register_components(kernel: Kernel) -> Sequence[Component]:
     network = Network(kernel, kernel.settings("network"))
     kernel.offer(Network, network)
     return [network]
+
+
+@hookimpl
+def kubrick_register_sweepers(kernel: Kernel) -> Sequence[Component]:
+    """Its plugins are needed to take pods off the network."""
+    from kubrick_network.service import Network
+
+    return [kernel.find(Network)]
+
+
+@hookimpl
+def kubrick_register_checks(kernel: Kernel) -> Sequence[str]:
+    from kubrick_network.service import missing
+
+    return missing()

@@ -19,6 +19,7 @@ from kubrick_network.contract import CNIPlugin
 from kubrick_network.errors import CNIError
 from kubrick_network.lists import NetworkList, bridged_list, parse_list
 from kubrick_network.networks import Networks
+from kubrick_network.nft import load
 from kubrick_network.plugins import Plugins
 from kubrick_network.shim import install
 
@@ -54,7 +55,7 @@ class Network:
     kernel: Kernel
     settings: Settings
     name: str = field(default="network", init=False)
-    requires: tuple[str, ...] = field(default=(), init=False)
+    requires: tuple[str, ...] = field(default=("machine?",), init=False)
     plugins: Plugins = field(init=False)
     networks: Networks = field(init=False)
 
@@ -123,6 +124,18 @@ class Network:
     async def teardown(self) -> None:
         """Detach every container and remove the network from the node."""
         await trio.to_thread.run_sync(self.networks.teardown, self.network())
+
+
+def missing() -> list[str]:
+    """What this machine lacks for containers to have a network."""
+    lines = []
+    if os.geteuid() != 0:
+        lines.append("networks of containers need root; run kubrick as root")
+    try:
+        load()
+    except CNIError as error:
+        lines.append(error.msg)
+    return lines
 
 
 Answer = Callable[[str, dict[str, str], bytes], tuple[int, bytes]]

@@ -1,9 +1,11 @@
 """What this machine is: capacity, names and versions for its Node object, and whether it is short of anything.
 Reads /proc, /sys and statvfs; the reading is apart from the deciding."""
 
+import fcntl
 import os
 import platform
 import socket
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +17,7 @@ KUBELET_VERSION = "v1.36.0+kubrick"
 EVICTION_MEMORY = 100 << 20
 EVICTION_DISK, EVICTION_INODES = 0.10, 0.05
 PRESSURE_SECONDS = 300.0
+SIOCGIFADDR = 0x8915
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "s390x": "s390x", "ppc64le": "ppc64le"}
 
 
@@ -163,11 +166,22 @@ def os_image() -> str:
 
 
 def own_address() -> str:
-    """The address this machine has towards others: of the interface of its default route. Sends nothing."""
+    """The address this machine has towards others: of the interface of its default route; without one, the first
+    that isn't a loopback. Sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         try:
             asked.connect(("192.0.2.1", 9))
         except OSError:
-            return "127.0.0.1"
+            found = (_interface_address(asked, name) for _, name in socket.if_nameindex())
+            return next((address for address in found if address and not address.startswith("127.")), "127.0.0.1")
         address: str = asked.getsockname()[0]
         return address
+
+
+def _interface_address(asked: socket.socket, name: str) -> str:
+    """The first IPv4 address of an interface, "" if it has none."""
+    try:
+        answer = fcntl.ioctl(asked.fileno(), SIOCGIFADDR, struct.pack("256s", name.encode()))
+    except OSError:
+        return ""
+    return socket.inet_ntoa(answer[20:24])

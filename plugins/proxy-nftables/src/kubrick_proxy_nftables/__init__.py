@@ -25,7 +25,18 @@ def kubrick_register_components(kernel: Kernel) -> Sequence[Component]:
 
     settings = kernel.settings("proxy-nftables")
     guard = Guard(kernel, settings)
-    return [guard, Proxy(kernel, settings, guard)]
+    kernel.offer(Guard, guard)
+    proxy = Proxy(kernel, settings, guard)
+    kernel.offer(Proxy, proxy)
+    return [guard, proxy]
+
+
+@hookimpl
+def kubrick_register_sweepers(kernel: Kernel) -> Sequence[Component]:
+    """It removes the whole table when it ends."""
+    from kubrick_proxy_nftables.guard import Guard
+
+    return [kernel.find(Guard)]
 
 
 @hookimpl

@@ -134,7 +134,7 @@ class Containerd:
     """The component "containerd"."""
 
     name = "containerd"
-    requires: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ("machine?", "network?")
 
     def __init__(self, paths: Paths, *, keep_pods: bool = False, snapshotter: str = "overlayfs") -> None:
         self.paths = paths
