@@ -8,7 +8,8 @@ import platform
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from kubrick_node import (
     RuntimeInfo,
     SandboxSpec,
 )
+from kubrick_node.testing.runtime import CHECKS, Subject, check_a_sandbox_is_ready_until_it_is_stopped
 from kubrick_runtime_cri.archive import busybox_archive
 from kubrick_runtime_cri.containerd import Containerd, Paths
 from kubrick_runtime_cri.runtime import DOWN, CRIRuntime, Place
@@ -45,10 +47,13 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="kubrick-", dir="/tmp"))
     yield made
     left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(made) in line]
-    for cgroup in sorted(Path("/sys/fs/cgroup").glob(f"**/{CGROUP}"), reverse=True):
+    for cgroup in Path("/sys/fs/cgroup").glob(f"*/{CGROUP}"):
         for inner in sorted((p for p in cgroup.rglob("*") if p.is_dir()), reverse=True):
             inner.rmdir()
         cgroup.rmdir()
+    for cgroup in Path("/sys/fs/cgroup").glob("*/k8s.io"):  # where containerd puts what nobody assigned
+        with suppress(OSError):
+            cgroup.rmdir()
     shutil.rmtree(made, ignore_errors=not left)
     assert not left, "mounts are left behind"
     assert not processes(str(made)), "processes are left behind"
@@ -164,6 +169,21 @@ def processes(text: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+# A sandbox of its own network needs CNI, and has its test where there is one.
+ON_THE_MACHINES_NETWORK = [check for check in CHECKS if check is not check_a_sandbox_is_ready_until_it_is_stopped]
+
+
+@pytest.mark.parametrize("check", ON_THE_MACHINES_NETWORK, ids=lambda check: check.__name__)
+async def test_it_is_a_container_runtime(check: Callable[[Subject], Awaitable[None]], machine: Machine) -> None:
+    await check(
+        Subject(
+            machine.runtime,
+            lambda name: machine.pod(name, shell("sleep 7770")),
+            lambda name, code: machine.pod(name, shell(f"exit {code}")),
+        )
+    )
 
 
 async def test_a_pod_runs_is_executed_in_and_goes_without_a_trace(machine: Machine) -> None:
