@@ -8,6 +8,7 @@ files or the new ones. Source: the kubelet's AtomicWriter, whose layout programs
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from attrs import frozen
@@ -39,15 +40,14 @@ def check_path(path: str) -> str:
 def write_files(
     directory: Path, files: Mapping[str, File], stamp: str, own: Callable[[Path], None] | None = None
 ) -> bool:
-    """Make `directory` show exactly `files`; True when anything changed. `stamp` names the new folder and must be
-    new; `own` is called on it before it is shown, to set owners."""
+    """Make `directory` show exactly `files`; True when anything changed. `stamp` names the new folder; `own` is
+    called on it before it is shown, to set owners."""
     wanted = {check_path(path): file for path, file in files.items()}
     current = _current(directory)
     if current is not None and _is_same(current, wanted):
         _link(directory, wanted)
         return False
-    fresh = directory / f"..{stamp}"
-    fresh.mkdir(mode=0o755)
+    fresh = _new_folder(directory, stamp)
     try:
         fresh.chmod(0o755)
         for path, file in wanted.items():
@@ -66,6 +66,18 @@ def write_files(
         if entry.name.startswith("..") and entry.name not in (DATA, fresh.name):
             _discard(entry)
     return True
+
+
+def _new_folder(directory: Path, stamp: str) -> Path:
+    """Named `stamp`, and a number when moments repeat."""
+    for number in count():
+        fresh = directory / (f"..{stamp}_{number}" if number else f"..{stamp}")
+        try:
+            fresh.mkdir(mode=0o755)
+        except FileExistsError:
+            continue
+        break
+    return fresh
 
 
 def _discard(entry: Path) -> None:

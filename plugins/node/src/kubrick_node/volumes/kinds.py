@@ -132,7 +132,6 @@ class _Shown:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last = 0
 
     async def files(self, job: VolumeJob) -> tuple[payload.Files, float]:
         """The files, and when to look again."""
@@ -149,7 +148,7 @@ class _Shown:
                 give_to_group(directory, group, read_only=True)
 
         try:
-            write_files(job.directory, files, self._stamp(), own)
+            write_files(job.directory, files, f"{self._clock.now():%Y_%m_%d_%H_%M_%S.%f}", own)
             if group is not None and os.geteuid() == 0:
                 os.chown(job.directory, -1, group)
         except BadPath as error:
@@ -157,11 +156,6 @@ class _Shown:
         except OSError as error:
             raise VolumeFailure(f"{error.filename or job.directory}: {error.strerror}") from None
         return Mounted(job.directory, refresh_at, live=True, read_only=True)
-
-    def _stamp(self) -> str:
-        """A name no folder has had: the moment, with a number behind it when moments repeat."""
-        self._last += 1
-        return f"{self._clock.now():%Y_%m_%d_%H_%M_%S.%f}{self._last:03d}"
 
     async def tear_down(self, directory: Path) -> None:
         await remove_tree(directory)
