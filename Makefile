@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-MEMBERS := kernel $(sort $(dir $(wildcard plugins/*/pyproject.toml admission/*/pyproject.toml)))
+MEMBERS := kernel $(sort $(dir $(wildcard plugins/*/pyproject.toml admission/*/pyproject.toml cni/*/pyproject.toml)))
 SOURCES := $(addsuffix /src,$(patsubst %/,%,$(MEMBERS)))
 ARGS ?=
 

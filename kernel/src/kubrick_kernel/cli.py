@@ -118,6 +118,16 @@ def status(file: Path | None, data_dir: Path | None) -> None:
     sys.exit(0 if all(found["components"].values()) else 1)
 
 
+@_with(FILE, PROFILE, DATA_DIR)
+@cli.command()
+def down(file: Path | None, profile: str | None, data_dir: Path | None) -> None:
+    """Stop a running cluster, and remove what an earlier run left on this machine."""
+    from kubrick_kernel.down import take_down
+
+    composition = read_composition(file, profile)
+    take_down(composition, (data_dir or default_data_dir(composition.name)).absolute())
+
+
 @_with(FILE, PROFILE, STORE)
 @cli.group(invoke_without_command=True)
 @click.pass_context

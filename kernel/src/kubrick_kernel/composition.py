@@ -24,7 +24,8 @@ class Profile:
     store to use unless the composition says otherwise.
 
     The profile with the highest `preference` is taken when the user names none; `reason` is what the
-    user is then told ("needs no root").
+    user is then told ("needs no root"). `settings` are defaults for plugins' settings, by plugin name and
+    key: what makes these plugins fit together. They lie under the user's and over those of `includes`.
     """
 
     name: str
@@ -34,17 +35,20 @@ class Profile:
     includes: tuple[str, ...] = ()
     preference: int = 0
     reason: str = ""
+    settings: Mapping[str, Mapping[str, Any]] = Factory(dict)
 
 
 @frozen
 class Option:
-    """A flag of ``kubrick up`` (`flag`, "--nodes") that sets `key` of `plugin`'s settings."""
+    """A flag of ``kubrick up`` (`flag`, "--nodes") that sets `key` of `plugin`'s settings. One of type bool
+    takes no value. `also` are further (plugin, key) pairs that it sets."""
 
     flag: str
     plugin: str
     key: str
     help: str
     type: type = str
+    also: tuple[tuple[str, str], ...] = ()
 
 
 @frozen

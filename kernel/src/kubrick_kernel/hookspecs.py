@@ -68,6 +68,13 @@ def kubrick_register_commands() -> "Sequence[click.Command]":
 
 
 @hookspec
+def kubrick_register_sweepers(kernel: "Kernel") -> "Sequence[Component]":
+    """For ``kubrick down``: those of this plugin's components that, started and ended once more, remove
+    what a run that was killed or told to keep something has left on the machine."""
+    return ()
+
+
+@hookspec
 def kubrick_register_checks(kernel: "Kernel") -> Sequence[str]:
     """For ``kubrick check``: what is wrong with this machine or composition for this plugin, one
     clear line each, saying what to do. An empty sequence means all is well."""

@@ -62,7 +62,7 @@ def build_plugin_manager(composition: Composition, extra: Mapping[str, object] |
     profile = choose_profile(composition, profiles)
     store = composition.store or (profile.store if profile else "memory")
     manager = PluginManager(composition, profile, store)
-    wanted = _wanted(composition, profiles, profile)
+    wanted, manager.defaults = _wanted(composition, profiles, profile)
     # pluggy asks the last one registered first; in reverse, plugins are asked in the profile's order.
     for name in reversed(dict.fromkeys([*wanted, *extra])):
         if name.startswith(STORE_PREFIX) and name != STORE_PREFIX + store:
@@ -82,13 +82,14 @@ def build_plugin_manager(composition: Composition, extra: Mapping[str, object] |
 
 class PluginManager(pluggy.PluginManager):
     """pluggy's manager, and what was chosen: `profile` (None: no plugins but those named), `store`,
-    and `composition` as asked for."""
+    `composition` as asked for, and the profile's `defaults` for settings."""
 
     def __init__(self, composition: Composition, profile: Profile | None, store: str) -> None:
         super().__init__(hookspecs.PROJECT)
         self.composition = composition
         self.profile = profile
         self.store = store
+        self.defaults: dict[str, dict[str, Any]] = {}
         self.add_hookspecs(hookspecs)
 
     @property
@@ -187,9 +188,12 @@ def _collect_profiles(
     return found
 
 
-def _wanted(composition: Composition, profiles: Mapping[str, Profile], profile: Profile | None) -> list[str]:
-    """The names of the plugins that take part, hosts' profiles first."""
+def _wanted(
+    composition: Composition, profiles: Mapping[str, Profile], profile: Profile | None
+) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """The names of the plugins that take part, hosts' profiles first, and the profiles' settings."""
     names: dict[str, None] = {}
+    defaults: dict[str, dict[str, Any]] = {}
 
     def include(included: Profile, path: tuple[str, ...]) -> None:
         if included.name in path:
@@ -200,13 +204,15 @@ def _wanted(composition: Composition, profiles: Mapping[str, Profile], profile: 
                 raise ConfigurationError(f"profile {included.name!r} includes unknown profile {name!r}{hint}")
             include(profiles[name], (*path, included.name))
         names.update(dict.fromkeys(included.plugins))
+        for plugin, table in included.settings.items():
+            defaults.setdefault(plugin, {}).update(table)
 
     if profile:
         include(profile, ())
     names.update(dict.fromkeys(composition.enable))
     for name in composition.disable:
         names.pop(name, None)
-    return list(names)
+    return list(names), defaults
 
 
 def _check_store(composition: Composition, store: str, present: Mapping[str, EntryPoint]) -> None:

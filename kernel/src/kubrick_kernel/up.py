@@ -79,7 +79,8 @@ class Up(click.Command):
         name = option.flag.lstrip("-").replace("-", "_")
         if any(option.flag in parameter.opts for parameter in self.params):
             raise ConfigurationError(f"plugin {plugin!r} offers the flag {option.flag}, which is taken; disable it")
-        self.params.append(click.Option([option.flag, name], type=option.type, help=option.help))
+        switch: dict[str, Any] = {"is_flag": True, "default": None} if option.type is bool else {"type": option.type}
+        self.params.append(click.Option([option.flag, name], help=option.help, **switch))
         self._options[name] = option
 
     def _run(self, data_dir: Path | None, log_level: str, **flags: Any) -> None:
@@ -100,7 +101,8 @@ def with_flags(composition: Composition, options: dict[str, Option], flags: dict
     tables = {plugin: dict(table) for plugin, table in composition.plugins.items()}
     for name, option in options.items():
         if flags.get(name) is not None:
-            tables.setdefault(option.plugin, {})[option.key] = flags[name]
+            for plugin, key in ((option.plugin, option.key), *option.also):
+                tables.setdefault(plugin, {})[key] = flags[name]
     return attrs.evolve(composition, plugins=tables)
 
 

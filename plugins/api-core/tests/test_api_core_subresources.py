@@ -7,7 +7,7 @@ import pytest
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
 from kubrick_api_core import BINDINGS, COMPONENT_STATUSES, NAMESPACES, PODS, REPLICATION_CONTROLLERS, SERVICE_ACCOUNTS
-from kubrick_testing import Cluster, build
+from kubrick_testing import Cluster, build, run_cluster
 
 Object = dict[str, Any]
 BUDGETS = GVR("policy", "v1", "poddisruptionbudgets")
@@ -175,10 +175,11 @@ async def test_component_statuses_show_what_runs(api: Cluster) -> None:
     assert "apiserver" in [item["metadata"]["name"] for item in found["items"]]
 
 
-async def test_tokens_need_somebody_who_signs_them(api: Cluster) -> None:
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}}
-    await api.client.create(SERVICE_ACCOUNTS, account, "default")
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
-    with pytest.raises(StatusError) as caught:
-        await api.client.create(SERVICE_ACCOUNTS, request, "default", subresource="token", name="robot")
-    assert caught.value.code == 501
+async def test_tokens_need_somebody_who_signs_them() -> None:
+    async with run_cluster("api", disable=["auth-service-account"]) as api:
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}}
+        await api.client.create(SERVICE_ACCOUNTS, account, "default")
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
+        with pytest.raises(StatusError) as caught:
+            await api.client.create(SERVICE_ACCOUNTS, request, "default", subresource="token", name="robot")
+        assert caught.value.code == 501

@@ -3,10 +3,8 @@
 import ipaddress
 from typing import TYPE_CHECKING
 
-from kubrick_api.errors import StatusError
 from kubrick_api.groups import Parts, load_groups
-from kubrick_api.resource import APIGroup, Object
-from kubrick_api.storage import Call, Storage, WriteContext
+from kubrick_api.resource import APIGroup
 from kubrick_api_core.binding import bind
 from kubrick_api_core.componentstatuses import ComponentStatuses, ComponentStatusStrategy
 from kubrick_api_core.configuration import ConfigMapStrategy, SecretStrategy, ServiceAccountStrategy
@@ -78,13 +76,10 @@ def parts(kernel: "Kernel") -> Parts:
         handlers={
             "bindings": bind,
             "componentstatuses": ComponentStatuses(kernel),
-            "nodes/proxy": unconnected,
             "pods/binding": bind,
             "pods/eviction": evict,
-            "pods/proxy": unconnected,
             "replicationcontrollers/scale": ScaleHandler(),
             "serviceaccounts/token": TokenHandler(kernel),
-            "services/proxy": unconnected,
         },
         views={
             "pods/binding": BindingView(),
@@ -92,9 +87,3 @@ def parts(kernel: "Kernel") -> Parts:
             "pods/resize": ResizeView(),
         },
     )
-
-
-async def unconnected(call: Call, storage: Storage, context: WriteContext) -> Object:
-    """Proxies need a way to nodes and pods, which no plugin offers."""
-    name = f"{call.resource.resource}/{call.subresource}"
-    raise StatusError(501, "", f"{name} is not available: no plugin of this cluster connects to nodes")

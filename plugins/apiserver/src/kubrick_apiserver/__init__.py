@@ -40,7 +40,7 @@ def kubrick_register_commands() -> "Sequence[click.Command]":
 @hookimpl
 def kubrick_register_checks(kernel: "Kernel") -> Sequence[str]:
     """Whether the listen address makes sense and is free."""
-    from kubrick_apiserver.http.listener import open_socket
+    from kubrick_http.listener import open_socket
     from kubrick_kernel import ConfigurationError
 
     listen = kernel.settings("apiserver").listen

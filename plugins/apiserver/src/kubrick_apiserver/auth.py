@@ -1,7 +1,7 @@
 """The contracts of authentication and authorization."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
 
@@ -27,6 +27,16 @@ class Authenticator(Protocol):
     async def authenticate(self, credentials: Credentials) -> UserInfo | None:
         """The user, or None when these are not credentials of this kind (the next one is asked).
         Raises StatusError (401) when they are but don't hold."""
+        ...
+
+
+@runtime_checkable
+class AudienceAuthenticator(Authenticator, Protocol):
+    """One whose tokens are for somebody in particular: TokenReview asks it for whom."""
+
+    async def review(self, token: str, audiences: Sequence[str]) -> tuple[UserInfo, Sequence[str]] | None:
+        """The user and those of `audiences` (empty: this server's own) the token is for, at least one; None
+        when it isn't a token of this kind. Raises StatusError (401) when it is but doesn't hold."""
         ...
 
 

@@ -13,7 +13,7 @@ from attrs import evolve
 from kubrick_api.errors import StatusError, unauthorized
 from kubrick_api.storage import UserInfo
 from kubrick_apiserver.access import AccessControl
-from kubrick_apiserver.auth import Access, Authenticator, Credentials
+from kubrick_apiserver.auth import Access, AudienceAuthenticator, Authenticator, Credentials
 from kubrick_apiserver.web import ANONYMOUS, Request
 
 if TYPE_CHECKING:
@@ -50,6 +50,19 @@ class Authentication:
                 known = self._members.get(id(user))
                 return known[1] if known is not None and known[0] is user else self._member(user)
         return None
+
+    async def review(self, token: str, audiences: Sequence[str]) -> tuple[UserInfo | None, Sequence[str]]:
+        """Whose token this is, and for which of `audiences`. A token that says nothing of audiences is good
+        for what was asked. Raises StatusError 401 when an authenticator refuses it."""
+        credentials = Credentials(f"Bearer {token}")
+        for authenticator in self.authenticators:
+            if isinstance(authenticator, AudienceAuthenticator):
+                found = await authenticator.review(token, audiences)
+                if found is not None:
+                    return self._member(found[0]), found[1]
+            elif (user := await authenticator.authenticate(credentials)) is not None:
+                return self._member(user), audiences
+        return None, ()
 
     def _member(self, user: UserInfo) -> UserInfo:
         """`user` as a member of system:authenticated; remembered, for authenticators that return the same

@@ -10,21 +10,21 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kubrick_api.errors import StatusError, bad_request, internal
 from kubrick_apiserver.access import MASTERS, AccessControl
 from kubrick_apiserver.auth import Credentials
 from kubrick_apiserver.authentication import Authentication, impersonate, is_impersonating
-from kubrick_apiserver.http.parser import Message
-from kubrick_apiserver.http.pulse import Pulse
-from kubrick_apiserver.http.writer import status_response, text_response
 from kubrick_apiserver.metrics import RequestMetrics
 from kubrick_apiserver.request_info import is_long_running, parse_target
-from kubrick_apiserver.web import Handler, Request, RequestInfo, Response, Stream
+from kubrick_apiserver.web import Handler, Request, RequestInfo, Response, Upgrade
+from kubrick_http.parser import Message
+from kubrick_http.pulse import Pulse
+from kubrick_http.writer import status_response, text_response
 from kubrick_kernel.log import get_logger
 
 GZIP_THRESHOLD = 128 * 1024
@@ -32,11 +32,13 @@ GZIP_LEVEL = 1
 GZIP_IN_THREAD = 1024 * 1024
 """Larger bodies are compressed in a thread: it takes 10 ms per MB."""
 MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
+INTERACTIVE = frozenset(("exec", "attach", "portforward"))
 BUSY = "Too many requests, please try again later."
 CACHE_CONTROL = ("Cache-Control", "no-cache, private")
 DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|m|s|ms|us|µs|ns)")
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
+T = TypeVar("T")
 log = get_logger("apiserver")
 
 
@@ -93,6 +95,7 @@ class Filters:
             return status_response(bad_request(f"malformed request target: {error}"))
         request = Request(message.method, path, query, headers, message.body, info)
         request.query_lists, request.header_lists, request.audit_id = lists, message.header_lists, audit_id
+        request.target = message.target
         start = trio.current_time()
         try:
             if is_long_running(info):
@@ -126,6 +129,9 @@ class Filters:
         info = request.info
         if long_running:
             self._control.check_request(info, request.user)
+            if info.verb == "get" and info.subresource in INTERACTIVE:
+                # A WebSocket is always a GET, and reading is not what it does.
+                self._control.check_request(evolve(info, verb="create"), request.user)
             return await self._handler(request)
         mutating = info.verb in MUTATING
         restrictions = self._restrictions
@@ -156,6 +162,9 @@ class Filters:
             size = len(body)
         elif isinstance(body, list):
             size = sum(map(len, body))
+        elif isinstance(body, Upgrade):
+            response.body = Upgrade(_counted(body.opening, self._metrics, request.info))
+            size = 0
         else:
             response.body = _counted(body, self._metrics, request.info)
             size = 0
@@ -164,9 +173,9 @@ class Filters:
 
 @asynccontextmanager
 async def _counted(
-    body: AbstractAsyncContextManager[Stream], metrics: RequestMetrics, info: RequestInfo
-) -> AsyncIterator[Stream]:
-    """The same stream, counted as a long-running request while it is open."""
+    body: AbstractAsyncContextManager[T], metrics: RequestMetrics, info: RequestInfo
+) -> AsyncIterator[T]:
+    """The same stream or upgrade, counted as a long-running request while it is open."""
     metrics.long_running(info, 1)
     try:
         async with body as stream:

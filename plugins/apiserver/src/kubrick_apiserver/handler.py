@@ -19,7 +19,7 @@ from kubrick_apiserver import read, watching
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import WebBody
 from kubrick_apiserver.discovery import Discovery
-from kubrick_apiserver.http.writer import NOT_FOUND, text_response
+from kubrick_http.writer import NOT_FOUND, text_response
 from kubrick_apiserver.negotiation import (
     JSON,
     YAML,
@@ -36,6 +36,7 @@ from kubrick_apiserver.warning import warning_headers
 from kubrick_apiserver.web import Request, Response
 
 if TYPE_CHECKING:
+    from kubrick_apiserver.connect.table import Connect
     from kubrick_kernel import Kernel
 
 CHUNK = 64
@@ -43,6 +44,8 @@ CHUNK = 64
 INCLUDES = ("None", "Metadata", "Object")
 COLLECTION_VERBS = frozenset(("list", "watch", "deletecollection"))
 NAMED_VERBS = frozenset(("update", "patch"))
+CONNECTED = frozenset(("log", "exec", "attach", "portforward", "proxy"))
+"""Subresources that are connections, not objects."""
 KNOWN_VERBS = frozenset(("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"))
 WITH_BODY = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 
@@ -58,6 +61,7 @@ class ResourceHandler:
         self._discovery = Discovery(catalog)
         self._specification = Specification(catalog)
         self._gvrs: dict[tuple[str, str, str], Resource] = {}
+        self._connections: dict[tuple[str, str], Connect] | None = None
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request that may be made. Raises StatusError."""
@@ -69,6 +73,8 @@ class ResourceHandler:
             if not self._knows(info.group):
                 return text_response(404, NOT_FOUND)
             resource = self._look_up(request)
+        if info.subresource in CONNECTED:
+            return await self._connect(request, resource)
         if info.verb == "get" and not info.subresource and resource.virtual is None and not request.query:
             return self._get(request, resource)
         return await self._perform(request, resource)
@@ -76,6 +82,20 @@ class ResourceHandler:
     def _knows(self, group: str) -> bool:
         """Unknown groups are nobody's paths, unlike unknown resources of known ones."""
         return any(known.group == group for known in self._catalog.groups())
+
+    async def _connect(self, request: Request, resource: Resource) -> Response:
+        """What goes on to a node or a pod."""
+        if self._connections is None:
+            from kubrick_apiserver.connect.table import connections
+
+            self._connections = connections(self._kernel, self._registry)
+        connect = self._connections.get((resource.gvr.resource, request.info.subresource))
+        if connect is None or resource.gvr.group:
+            raise unknown_path()
+        call = _call(request, resource)
+        if resource.namespaced and not call.namespace:
+            raise unknown_path()
+        return await connect(request, call)
 
     def _look_up(self, request: Request) -> Resource:
         info = request.info

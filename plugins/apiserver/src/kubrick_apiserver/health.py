@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import trio
 from attrs import define, field
 
-from kubrick_apiserver.http.writer import text_response
 from kubrick_apiserver.web import Request, Response
+from kubrick_http.writer import text_response
 from kubrick_kernel.log import get_logger
 
 Check = Callable[[], Awaitable[None]]

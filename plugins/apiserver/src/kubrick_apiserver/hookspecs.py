@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kubrick_apiserver.admission import AdmissionPlugin
     from kubrick_apiserver.auth import Authenticator, Authorizer
     from kubrick_apiserver.bootstrap import Reconcile
+    from kubrick_apiserver.web import Handler
     from kubrick_kernel import Kernel
 
 hookspec = pluggy.HookspecMarker("kubrick")
@@ -60,3 +61,10 @@ def kubrick_register_collectors(kernel: "Kernel") -> Sequence[Any]:
     """Metrics for /metrics: objects with prometheus-client's ``collect()``. Asked when /metrics is first
     read, so that importing prometheus-client costs the start nothing."""
     return ()
+
+
+@hookspec
+def kubrick_register_paths(kernel: "Kernel") -> "Mapping[str, Handler]":
+    """Paths outside /api, /apis and /openapi, whole, and who answers them. Asked when the server is built;
+    whether a user may ask is decided before, by the rules for non-resource URLs."""
+    return {}

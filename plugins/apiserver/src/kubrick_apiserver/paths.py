@@ -1,30 +1,37 @@
 """Which handler a request goes to: resources, discovery and OpenAPI on one side; health, version and
 metrics here."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import orjson
 
 from kubrick_api.errors import method_not_allowed
 from kubrick_apiserver.health import Health
-from kubrick_apiserver.http.writer import NOT_FOUND, text_response
 from kubrick_apiserver.metrics import CONTENT_TYPE, Exposition
 from kubrick_apiserver.version import version_json
 from kubrick_apiserver.web import Handler, Request, Response
+from kubrick_http.writer import NOT_FOUND, text_response
 
 RESOURCES = frozenset(("api", "apis", "openapi"))
 
 
 class Paths:
-    """Routes by the first part of the path. `group_paths` lists the API's own roots for the index."""
+    """Routes by the first part of the path. `group_paths` lists the API's own roots for the index;
+    `further` are whole paths that plugins answer."""
 
     def __init__(
-        self, resources: Handler, health: Health, exposition: Exposition, group_paths: Callable[[], Iterable[str]]
+        self,
+        resources: Handler,
+        health: Health,
+        exposition: Exposition,
+        group_paths: Callable[[], Iterable[str]],
+        further: Mapping[str, Handler],
     ) -> None:
         self._resources = resources
         self._health = health
         self._exposition = exposition
         self._group_paths = group_paths
+        self._further = further
         self._version = version_json()
 
     async def __call__(self, request: Request) -> Response:
@@ -34,6 +41,9 @@ class Paths:
         first = path[1:].partition("/")[0]
         if first in RESOURCES:
             return await self._resources(request)
+        handler = self._further.get(path)
+        if handler is not None:
+            return await handler(request)
         response = await self._own(first, path, request)
         return response or text_response(404, NOT_FOUND)
 
@@ -59,7 +69,7 @@ class Paths:
 
     def _index(self) -> list[str]:
         """Every path this server knows by name."""
-        paths = {"/metrics", "/version", "/openapi/v2", "/openapi/v3", *self._group_paths()}
+        paths = {"/metrics", "/version", "/openapi/v2", "/openapi/v3", *self._group_paths(), *self._further}
         for root, checks in self._health.checks.items():
             paths.add(f"/{root}")
             paths.update(f"/{root}/{name}" for name in checks)

@@ -3,10 +3,12 @@
     ca.crt ca.key            the authority: signs the server's and all client certificates
     apiserver.crt .key       the server's
     admin.crt admin.key      kubernetes-admin of system:masters, embedded in admin.kubeconfig
+    apiserver-kubelet-client.crt .key   what the server shows to the agents of nodes
+    kubelet.crt .key         the serving certificate of this machine's agent, if it has one
     sa.key sa.pub            signs and checks service account tokens
 
 All keys are ECDSA P-256. Files are written beside their place and renamed, mode 0600. A start that finds
-everything in order reads a few small files and imports nothing; see `kubrick_apiserver.der`.
+everything in order reads a few small files and imports nothing; see `kubrick_http.der`.
 """
 
 import os
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from kubrick_apiserver import der
+from kubrick_http import der
 from kubrick_kernel import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ LEAF_LIFE = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
 BACKDATE = timedelta(minutes=5)
 """Clocks differ: certificates are valid from a little before they are made."""
+CLIENTS = {"admin": "kubernetes-admin", "apiserver-kubelet-client": "kube-apiserver-kubelet-client"}
+"""Client certificates by file: whose they are."""
 
 
 @frozen
@@ -55,15 +59,34 @@ class PKI:
         return self.directory / "apiserver.crt", self.directory / "apiserver.key"
 
     @property
+    def agent_client(self) -> tuple[Path, Path]:
+        """Certificate and key that the server shows to agents."""
+        return self.directory / "apiserver-kubelet-client.crt", self.directory / "apiserver-kubelet-client.key"
+
+    @property
     def service_account(self) -> tuple[Path, Path]:
         """Private and public key for service account tokens."""
         return self.directory / "sa.key", self.directory / "sa.pub"
 
 
+def at(data_dir: Path) -> PKI:
+    """Where everything is, or will be."""
+    return PKI(data_dir / "pki", data_dir / "admin.kubeconfig")
+
+
+def serving_pair(pki: PKI, file: str, user: str, group: str, names: Iterable[str], now: datetime) -> tuple[Path, Path]:
+    """A serving certificate and its key for somebody else in this cluster (a node's agent): kept under `file`,
+    renewed when needed."""
+    wanted = frozenset(names)
+    if not _good(pki.directory, file, now, wanted):
+        _Maker(pki.directory, now).serving(wanted, file, user, group)
+    return pki.directory / f"{file}.crt", pki.directory / f"{file}.key"
+
+
 def ensure(data_dir: Path, names: Iterable[str], server: str, now: datetime, cluster: str = "kubrick") -> PKI:
     """Everything there and good for at least a month. `names` are the DNS names and addresses the serving
     certificate must hold, `server` the URL in the kubeconfig. Raises ConfigurationError."""
-    pki = PKI(data_dir / "pki", data_dir / "admin.kubeconfig")
+    pki = at(data_dir)
     try:
         pki.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _ensure(pki, frozenset(names), now)
@@ -88,13 +111,15 @@ def _ensure(pki: PKI, names: frozenset[str], now: datetime) -> None:
     if authority_is_new:
         maker = _Maker(directory, now)
         maker.authority()
-    for name, wanted in (("apiserver", names), ("admin", frozenset[str]())):
-        if authority_is_new or not _good(directory, name, now, wanted):
+    if authority_is_new or not _good(directory, "apiserver", now, names):
+        maker = maker or _Maker(directory, now)
+        maker.serving(names)
+    for name, user in CLIENTS.items():
+        if authority_is_new or not _good(directory, name, now):
             maker = maker or _Maker(directory, now)
-            if name == "apiserver":
-                maker.serving(names)
-            else:
-                maker.client(name, "kubernetes-admin", "system:masters")
+            maker.client(name, user, "system:masters")
+    if authority_is_new:
+        (directory / "kubelet.crt").unlink(missing_ok=True)
     if not all(path.exists() for path in pki.service_account):
         maker = maker or _Maker(directory, now)
         maker.key_pair(*pki.service_account)
@@ -181,13 +206,15 @@ class _Maker:
         self._signer = certificate, key
         self._write("ca", certificate, key)
 
-    def serving(self, names: frozenset[str]) -> None:
-        """The server's certificate, for all `names`."""
+    def serving(
+        self, names: frozenset[str], file: str = "apiserver", user: str = "kube-apiserver", group: str = ""
+    ) -> None:
+        """A server's certificate, for all `names`."""
         x509 = self._x509
         alternatives = [self._alternative(name) for name in sorted(names)]
         self._leaf(
-            "apiserver",
-            self._name("kube-apiserver"),
+            file,
+            self._name(user, group),
             self._usages.SERVER_AUTH,
             x509.SubjectAlternativeName(alternatives),
         )

@@ -6,9 +6,9 @@ The answer decides what is authorized, so handlers must go by it and not by the 
 
 from collections.abc import Mapping
 from functools import lru_cache
-from urllib.parse import unquote, unquote_plus
 
 from kubrick_apiserver.web import RequestInfo
+from kubrick_http.target import split_target
 
 VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 NAMESPACE_SUBRESOURCES = frozenset(("status", "finalize"))
@@ -82,25 +82,7 @@ def parse_target(method: str, target: str) -> Target:
 
 
 def _parse(method: str, target: str) -> Target:
-    if not target.startswith("/"):
-        scheme, separator, rest = target.partition("://")
-        if separator and scheme in ("http", "https"):
-            target = "/" + rest.partition("/")[2]
-    raw, _, rest = target.partition("?")
-    path = unquote(raw) if "%" in raw else raw
-    if "\0" in path:
-        raise ValueError("invalid character in URL")
-    query: dict[str, str] = {}
-    repeated: dict[str, tuple[str, ...]] = {}
-    if rest:
-        for pair in rest.partition("#")[0].split("&"):
-            if not pair:
-                continue
-            key, _, value = pair.partition("=")
-            key, value = unquote_plus(key), unquote_plus(value)
-            if key in query:
-                repeated[key] = (*repeated.get(key, (query[key],)), value)
-            query[key] = value
+    path, query, repeated = split_target(target)
     return path, query, repeated, request_info(method, path, query)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kubrick_api.storage import UserInfo
 from kubrick_api_authorization.contract import Question, Rules
 from kubrick_apiserver.access import AccessControl
-from kubrick_apiserver.auth import Access, Credentials
+from kubrick_apiserver.auth import Access
 from kubrick_apiserver.authentication import Authentication
 
 
@@ -44,13 +44,11 @@ class AccessReviews:
 
 
 class TokenReviews:
-    """`kubrick_api_authentication.contract.Authentication`. No authenticator of this server binds tokens
-    to audiences, so every known token is good for what was asked."""
+    """`kubrick_api_authentication.contract.Authentication`."""
 
     def __init__(self, authentication: Authentication) -> None:
         self._authentication = authentication
 
     async def review(self, token: str, audiences: Sequence[str]) -> tuple[UserInfo | None, Sequence[str]]:
         """Whose token this is."""
-        user = await self._authentication.authenticate(Credentials(f"Bearer {token}"))
-        return user, audiences if user is not None else ()
+        return await self._authentication.review(token, audiences)

@@ -6,6 +6,7 @@ opened before the bootstrap because the kubernetes Service names it, and served 
 
 import socket as stdlib_socket
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -17,14 +18,15 @@ from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Address, Bootstrap, Reconcile, first_service_ip, system_objects
 from kubrick_apiserver.filters import Filters, Restrictions
 from kubrick_apiserver.health import Health, ping
-from kubrick_apiserver.http.connection import Limits
-from kubrick_apiserver.http.listener import HTTPServer, open_socket, split_address
-from kubrick_apiserver.http.pulse import Pulse
 from kubrick_apiserver.metrics import Exposition, RequestMetrics, ServerMetrics
 from kubrick_apiserver.paths import Paths
 from kubrick_apiserver.settings import Settings
 from kubrick_apiserver.web import Handler
 from kubrick_client import RootCA
+from kubrick_http.certificates import Certificates
+from kubrick_http.connection import Limits
+from kubrick_http.listener import HTTPServer, open_socket, split_address
+from kubrick_http.pulse import Pulse
 from kubrick_kernel import ConfigurationError
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class APIServer:
     """REST over HTTPS, and in process."""
 
     name = "apiserver"
-    requires: tuple[str, ...] = ("bus", "rbac?")
+    requires: tuple[str, ...] = ("bus", "rbac?", "machine?")
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class APIServer:
         self.health = Health()
         metrics = RequestMetrics(self._known)
         exposition = Exposition(self._collectors)
-        paths = Paths(resources, self.health, exposition, self._group_paths)
+        paths = Paths(resources, self.health, exposition, self._group_paths, self._further_paths())
         self.filters = Filters(
             paths,
             authentication,
@@ -86,21 +88,27 @@ class APIServer:
             await self._bootstrap("127.0.0.1", DEFAULT_PORT)
             task_status.started()
             await trio.sleep_forever()
-        with open_socket(settings.listen) as socket:
-            host, port = split_address(settings.listen)[0], socket.getsockname()[1]
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(open_socket(settings.listen))]
+            host, port = split_address(settings.listen)[0], sockets[0].getsockname()[1]
+            for further in settings.further_hosts if host not in ANY_ADDRESS else ():
+                shown = f"[{further}]" if ":" in further else further
+                sockets.append(stack.enter_context(open_socket(f"{shown}:{port}")))
             context = self._make_context(host, port)
             await self._bootstrap(self._advertised(host), port)
-            server = HTTPServer(
-                socket, self.filters, Pulse(self._kernel.clock), Limits(max_body=settings.max_request_bytes), context
-            )
+            limits = Limits(max_body=settings.max_request_bytes)
+            clock = self._kernel.clock
+            servers = [HTTPServer(socket, self.filters, Pulse(clock), limits, context) for socket in sockets]
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(server.run, settings.drain_timeout)
+                for server in servers:
+                    nursery.start_soon(server.run, settings.drain_timeout)
                 task_status.started()
                 try:
                     await trio.sleep_forever()
                 finally:
                     self.health.draining = True
-                    server.stop()
+                    for server in servers:
+                        server.stop()
 
     def _make_context(self, host: str, port: int) -> Any:
         """Certificates, the kubeconfig and the TLS settings that go with them."""
@@ -115,6 +123,8 @@ class APIServer:
         made = pki.ensure(kernel.data_dir, names, url, kernel.clock.now(), kernel.composition.name)
         if not kernel.has(RootCA):
             kernel.offer(RootCA, RootCA(made.ca_pem))
+        if not kernel.has(Certificates):
+            kernel.offer(Certificates, tls.Authority(made, kernel.clock.now))
         kernel.announcements["kubeconfig"] = str(made.kubeconfig)
         kernel.announcements["server"] = url
         return tls.server_context(made)
@@ -122,7 +132,7 @@ class APIServer:
     def _certificate_names(self, shown: str) -> set[str]:
         service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
         names = {"127.0.0.1", "localhost", *service, self._service_ip, shown, self._advertised(shown)}
-        return names | {stdlib_socket.gethostname()} | set(self._settings.certificate_names)
+        return names | {stdlib_socket.gethostname()} | {*self._settings.certificate_names, *self._settings.further_hosts}
 
     def _advertised(self, host: str) -> str:
         return self._settings.advertise_address or (own_address() if host in ANY_ADDRESS else host)
@@ -152,6 +162,16 @@ class APIServer:
     async def _is_bootstrapped(self) -> None:
         if not self._bootstrapped:
             raise RuntimeError("not finished")
+
+    def _further_paths(self) -> dict[str, Handler]:
+        """The paths of plugins. Raises ConfigurationError when two want the same."""
+        found: dict[str, Handler] = {}
+        for answer in self._kernel.plugins.hook.kubrick_register_paths(kernel=self._kernel):
+            for path, handler in answer.items():
+                if path in found:
+                    raise ConfigurationError(f"two plugins answer the path {path}; disable one of them")
+                found[path] = handler
+        return found
 
     def _known(self, resource: GVR, subresource: str) -> bool:
         found = self._catalog.resource(resource)

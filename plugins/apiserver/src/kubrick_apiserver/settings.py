@@ -39,6 +39,8 @@ class Settings:
     listen: str = "127.0.0.1:6443"
     advertise_address: str = field(default="", validator=_address)
     """The address other machines reach this server by; empty: the listen address, or the machine's own."""
+    further_hosts: tuple[str, ...] = ()
+    """Further addresses of this machine on which the same port is served."""
     service_cluster_ip_range: str = "10.96.0.0/16"
     service_node_port_range: str = "30000-32767"
     token_file: str = ""

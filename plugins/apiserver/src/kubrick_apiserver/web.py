@@ -1,12 +1,12 @@
 """A request and a response, as the filters and handlers pass them on. No sockets here."""
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from attrs import define, field, frozen
 
 from kubrick_api.storage import UserInfo
+from kubrick_http.response import Response, Stream, Upgrade
 
 ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
 
@@ -42,28 +42,14 @@ class Request:
     query_lists: Mapping[str, tuple[str, ...]] = field(factory=dict)
     header_lists: Mapping[str, tuple[str, ...]] = field(factory=dict)
     audit_id: str = ""
-
-
-class Stream(Protocol):
-    """A body that is sent piece by piece (chunked): a watch, a followed log."""
-
-    async def next(self) -> bytes:
-        """The next piece, as large as is available; b"" ends the response."""
-        ...
-
-
-@define(eq=False)
-class Response:
-    """An answer. `body` is bytes, a list of bytes to be sent one after another (a LIST joins stored
-    values without copying), or an opened-on-send stream."""
-
-    status: int
-    content_type: str = "application/json"
-    body: bytes | list[bytes] | AbstractAsyncContextManager[Stream] = b""
-    headers: list[tuple[str, str]] = field(factory=list)
+    target: str = ""
+    """Path and query as they came, for those who pass them on."""
 
 
 class Handler(Protocol):
     """Answers requests that passed authentication and authorization. Raises StatusError."""
 
     async def __call__(self, request: Request) -> Response: ...
+
+
+__all__ = ["ANONYMOUS", "Handler", "Request", "RequestInfo", "Response", "Stream", "Upgrade"]

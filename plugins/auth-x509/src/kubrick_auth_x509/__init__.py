@@ -49,7 +49,7 @@ class X509:
 
     def _read(self, certificate: bytes) -> "tuple[UserInfo, float] | None":
         from kubrick_api.storage import UserInfo
-        from kubrick_apiserver import der
+        from kubrick_http import der
 
         if len(self._known) >= REMEMBERED:
             self._known.clear()

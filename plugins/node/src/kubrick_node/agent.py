@@ -5,6 +5,7 @@ a process with many hollow nodes shares one watch between all of them.
 """
 
 import math
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
@@ -14,14 +15,17 @@ from kubrick_api_coordination import LEASES
 from kubrick_api_core import NODES, PODS
 from kubrick_client import Client, EventRecorder, Unreachable
 from kubrick_client.recorder import reference
-from kubrick_kernel import Clock, get_logger
+from kubrick_kernel import Clock, get_logger, rfc3339
 from kubrick_kernel.clock import Random
+from kubrick_node.admission import Rejection, admit
 from kubrick_node.plan import is_terminal
 from kubrick_node.register import (
+    HEALTHY,
     LEASE_NAMESPACE,
     RENEW_SECONDS,
     REPORT_SECONDS,
     STATUS_SECONDS,
+    Condition,
     Machine,
     lease_object,
     node_object,
@@ -29,12 +33,14 @@ from kubrick_node.register import (
     without_heartbeats,
 )
 from kubrick_node.runtime import ContainerRuntime
+from kubrick_node.surroundings import Surroundings
 from kubrick_node.worker import PodWorker
 
 Object = dict[str, Any]
 log = get_logger("node")
 
 RETRY_SECONDS = 1.0
+ORPHAN_GRACE = 2.0
 TROUBLE = (StatusError, Unreachable)
 
 
@@ -49,6 +55,9 @@ class NodeAgent:
         recorder: EventRecorder,
         clock: Clock,
         generator: Random,
+        around: Surroundings | None = None,
+        condition: Callable[[], Awaitable[Condition]] | None = None,
+        allowed_sysctls: Sequence[str] = (),
     ) -> None:
         self.machine = machine
         self.host_ip = machine.internal_ip
@@ -58,6 +67,13 @@ class NodeAgent:
         self._recorder = recorder
         self._clock = clock
         self._random = generator
+        self._around = around
+        self._condition = condition
+        self._allowed_sysctls = allowed_sysctls
+        self._current = HEALTHY
+        self._rejected: set[str] = set()
+        self.shown: Callable[[Object], Object | None] = lambda pod: pod
+        """What stands for a pod in the API (a static pod's mirror), None when nothing does."""
         self._workers: dict[str, PodWorker] = {}
         self._pods: dict[str, Object] = {}
         self._nursery: trio.Nursery | None = None
@@ -83,6 +99,12 @@ class NodeAgent:
 
     # Pods, as the API has them.
 
+    @property
+    def pods(self) -> list[Object]:
+        """The node's pods, as new as they are known."""
+        workers = self._workers
+        return [workers[uid].pod if uid in workers else pod for uid, pod in self._pods.items()]
+
     def pod_changed(self, pod: Object) -> None:
         """A pod bound to this node is new or has changed."""
         uid = pod["metadata"]["uid"]
@@ -91,14 +113,54 @@ class NodeAgent:
         if worker is not None:
             worker.update(pod)
         elif self._nursery is not None and (not is_terminal(pod) or "deletionTimestamp" in pod["metadata"]):
-            worker = PodWorker(pod, self._runtime, self, self._clock, self._forget)
+            if not self._admitted(pod):
+                return
+            worker = PodWorker(pod, self._runtime, self, self._clock, self._forget, self._around)
             self._workers[uid] = worker
             self._nursery.start_soon(worker.run)
+
+    def _admitted(self, pod: Object) -> bool:
+        """Whether the node takes the pod; one that has been taken stays, and one that leaves only has to end."""
+        uid, metadata = pod["metadata"]["uid"], pod["metadata"]
+        if self._around is None or "startTime" in pod.get("status", {}) or "deletionTimestamp" in metadata:
+            return True
+        if uid in self._rejected:
+            return False
+        others = [worker.pod for worker in self._workers.values() if worker.failed is None]
+        others = [other for other in others if not is_terminal(other)]
+        rejection = admit(
+            pod, self.node, others, self.machine.allocatable, self._current.pressures, self._allowed_sysctls
+        )
+        if rejection is None:
+            return True
+        self._rejected.add(uid)
+        self.event(pod, "Warning", rejection.reason, rejection.message)
+        assert self._nursery is not None
+        self._nursery.start_soon(self._reject, pod, rejection)
+        return False
+
+    async def _reject(self, pod: Object, rejection: Rejection) -> None:
+        metadata = pod["metadata"]
+        status = {
+            "phase": "Failed",
+            "reason": rejection.reason,
+            "message": rejection.status_message,
+            "startTime": rfc3339(self._clock.now()),
+        }
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": status}
+
+        async def write() -> None:
+            await self._client.patch(
+                PODS, metadata["name"], patch, metadata["namespace"], kind="strategic", subresource="status"
+            )
+
+        await self._until_done(write)
 
     def pod_gone(self, pod: Object) -> None:
         """The pod is no longer in the API."""
         uid = pod["metadata"]["uid"]
         self._pods.pop(uid, None)
+        self._rejected.discard(uid)
         worker = self._workers.get(uid)
         if worker is not None:
             worker.vanish()
@@ -110,6 +172,31 @@ class NodeAgent:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.wake()
+
+    def stir(self, uid: str) -> None:
+        """Something that the pod refers to has changed."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.stir()
+
+    async def clean(self) -> None:
+        """End what is left here of pods that are gone from the API. To be called when all pods are known."""
+        known = {*self._pods, *self._workers}
+        left = set(self._around.known_uids() if self._around is not None else ()) - known
+        for pod in await self._runtime.list_pods():
+            uid = pod["metadata"]["uid"]
+            if uid in known:
+                continue
+            state = await self._runtime.observe(pod)
+            for container in state.containers:
+                if container.state == "running":
+                    await self._runtime.stop_container(pod, container.id, ORPHAN_GRACE)
+            if state.sandbox_id:
+                await self._runtime.stop_sandbox(pod, state.sandbox_id)
+            await self._runtime.remove(pod)
+        for uid in left:
+            if self._around is not None:
+                await self._around.forget_orphan(uid)
 
     # What workers say.
 
@@ -156,12 +243,18 @@ class NodeAgent:
                     await trio.sleep(RETRY_SECONDS)
 
     async def _write_status(self, worker: PodWorker, status: Object) -> None:
-        metadata = worker.pod["metadata"]
+        shown = self.shown(worker.pod)
+        if shown is None:
+            return
+        metadata = shown["metadata"]
         conditions = [{"reason": None, "message": None, **condition} for condition in status["conditions"]]
         patch = {"metadata": {"uid": metadata["uid"]}, "status": {**status, "conditions": conditions}}
         pod = await self._client.patch(
             PODS, metadata["name"], patch, metadata["namespace"], kind="strategic", subresource="status"
         )
+        if shown is not worker.pod:
+            worker.pod = {**worker.pod, "status": pod["status"]}
+            return
         newer = int(pod["metadata"]["resourceVersion"]) > int(metadata["resourceVersion"])
         if newer and "deletionTimestamp" not in pod["metadata"]:
             worker.pod = pod
@@ -199,7 +292,9 @@ class NodeAgent:
 
     async def _report_node(self) -> None:
         old = self.node.get("status") or {}
-        status = node_status(self.machine, old, self._clock.now())
+        if self._condition is not None:
+            self._current = await self._condition()
+        status = node_status(self.machine, old, self._clock.now(), self._current)
         recent = trio.current_time() - self._reported_at < REPORT_SECONDS
         kept = {key: old.get(key) for key in status}
         if recent and without_heartbeats(kept) == without_heartbeats(status):

@@ -16,6 +16,8 @@ Object = dict[str, Any]
 BACKOFF_FIRST = 10.0
 BACKOFF_LIMIT = 300.0
 BACKOFF_RESET = 600.0
+KILLED = 137
+"""The exit code of a process that was killed."""
 
 
 @frozen
@@ -32,7 +34,26 @@ class StartContainer:
     attempt: int
 
 
-Action = RunSandbox | StartContainer
+@frozen
+class StopContainer:
+    """Stop a running container; `message` says why, `grace` (seconds) how long it may take (None: the pod's)."""
+
+    container: Object
+    id: str
+    message: str
+    grace: float | None = None
+
+
+Action = RunSandbox | StartContainer | StopContainer
+
+
+@frozen
+class Unhealthy:
+    """A container that a probe gave up: which attempt (by id), which probe, and the grace the probe wants."""
+
+    id: str
+    probe: str
+    grace: float | None = None
 
 
 @define
@@ -66,7 +87,8 @@ class Plan:
 @frozen
 class Situation:
     """All that a decision depends on. `ended` says when each exited container ended (trio time);
-    `backoffs` are by container name; `failures` are starts that failed: name → (reason, message)."""
+    `backoffs` are by container name; `failures` are starts that failed: name → (reason, message). `started` is
+    what startup probes say (absent: no such probe), `unhealthy` whom liveness and startup probes gave up."""
 
     pod: Object
     state: PodState
@@ -74,6 +96,8 @@ class Situation:
     ended: Mapping[str, float]
     backoffs: Mapping[str, Backoff]
     failures: Mapping[str, tuple[str, str]]
+    started: Mapping[str, bool] = field(factory=dict)
+    unhealthy: Mapping[str, Unhealthy] = field(factory=dict)
 
 
 def is_sidecar(container: Object) -> bool:
@@ -82,29 +106,49 @@ def is_sidecar(container: Object) -> bool:
 
 
 def should_restart(policy: str, exited: ContainerState) -> bool:
-    """Whether a container that ended is started again under the pod's restart policy."""
+    """Whether a container that ended is started again under a restart policy."""
     return policy == "Always" or (policy == "OnFailure" and exited.exit_code != 0)
+
+
+def restarts(pod: Object, container: Object, exited: ContainerState, init: bool = False) -> bool:
+    """Whether this container, having ended so, is started again: by its own rules (KEP-5307), its own policy, or
+    its pod's."""
+    for rule in container.get("restartPolicyRules") or ():
+        if rule.get("action") == "Restart" and _covers(rule.get("exitCodes") or {}, exited.exit_code):
+            return True
+    if init and is_sidecar(container):
+        return True
+    policy = container.get("restartPolicy") or pod["spec"].get("restartPolicy", "Always")
+    if init and policy == "Always":
+        policy = "OnFailure"
+    return should_restart(policy, exited)
+
+
+def _covers(codes: Object, code: int) -> bool:
+    listed = code in (codes.get("values") or ())
+    return listed if codes.get("operator") == "In" else not listed
 
 
 def is_terminal(pod: Object) -> bool:
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
-def init_progress(pod: Object, state: PodState) -> tuple[int, bool]:
-    """How many init containers are done (sidecars: started), and whether one failed for good."""
-    policy = pod["spec"].get("restartPolicy", "Always")
+def init_progress(pod: Object, state: PodState, started: Mapping[str, bool] | None = None) -> tuple[int, bool]:
+    """How many init containers are done (sidecars: started), and whether one failed for good. Those of an earlier
+    sandbox have to run again."""
     done = 0
     for container in pod["spec"].get("initContainers") or ():
         there = state.container(container["name"])
-        if there is None:
+        if there is None or _is_of_earlier_sandbox(there, state):
             break
         if is_sidecar(container):
-            if there.state != "running" and not _anything_after(pod, state, done):
+            up = there.state == "running" and (started or {}).get(container["name"], True)
+            if not up and not _anything_after(pod, state, done):
                 break
         elif there.state != "exited":
             break
         elif there.exit_code != 0:
-            return done, policy == "Never"
+            return done, not restarts(pod, container, there, init=True)
         done += 1
     return done, False
 
@@ -113,7 +157,12 @@ def _anything_after(pod: Object, state: PodState, index: int) -> bool:
     """Whether a later container has been started: then a sidecar that is down does not hold others."""
     spec = pod["spec"]
     later = [*(spec.get("initContainers") or ())[index + 1 :], *spec["containers"]]
-    return any(state.container(container["name"]) for container in later)
+    found = (state.container(container["name"]) for container in later)
+    return any(there is not None and not _is_of_earlier_sandbox(there, state) for there in found)
+
+
+def _is_of_earlier_sandbox(there: ContainerState, state: PodState) -> bool:
+    return bool(there.sandbox_id) and there.sandbox_id != state.sandbox_id
 
 
 def decide(situation: Situation) -> Plan:
@@ -128,7 +177,8 @@ def decide(situation: Situation) -> Plan:
         if _something_to_run(pod, state):
             plan.actions.append(RunSandbox())
         return plan
-    done, failed = init_progress(pod, state)
+    plan.actions += _given_up(situation)
+    done, failed = init_progress(pod, state, situation.started)
     if failed:
         return plan
     for container in inits[:done]:
@@ -146,12 +196,26 @@ def decide(situation: Situation) -> Plan:
     return plan
 
 
+def _given_up(situation: Situation) -> Iterator[StopContainer]:
+    """Running containers that a probe gave up."""
+    pod = situation.pod
+    for role, listed in (("init", "initContainers"), ("app", "containers")):
+        for container in pod["spec"].get(listed) or ():
+            bad = situation.unhealthy.get(container["name"])
+            there = situation.state.container(container["name"])
+            if bad is None or there is None or there.id != bad.id or there.state != "running":
+                continue
+            killed = ContainerState(there.name, there.id, there.image, there.image_id, "exited", exit_code=KILLED)
+            again = ", will be restarted" if restarts(pod, container, killed, role == "init") else ""
+            message = f"Container {container['name']} failed {bad.probe} probe{again}"
+            yield StopContainer(container, there.id, message, bad.grace)
+
+
 def _something_to_run(pod: Object, state: PodState) -> bool:
     """A pod whose containers all ended for good needs no new sandbox."""
-    policy = pod["spec"].get("restartPolicy", "Always")
     for container in pod["spec"]["containers"]:
         there = state.container(container["name"])
-        if there is None or there.state != "exited" or should_restart(policy, there):
+        if there is None or there.state != "exited" or restarts(pod, container, there):
             return not init_progress(pod, state)[1]
     return False
 
@@ -164,15 +228,19 @@ def _consider(plan: Plan, situation: Situation, container: Object, role: str) ->
     backoff = situation.backoffs.get(name)
     failure = situation.failures.get(name)
     if there is not None:
-        if there.state != "exited":
+        stale = _is_of_earlier_sandbox(there, situation.state)
+        if there.state != "exited" and not stale:
             return
-        policy = "Always" if role == "sidecar" else situation.pod["spec"].get("restartPolicy", "Always")
-        if role == "init" and policy == "Always":
-            policy = "OnFailure"
-        if not should_restart(policy, there):
+        again = restarts(situation.pod, container, there, role in ("init", "sidecar"))
+        if not again and not (stale and role == "init"):
             return
         attempt = there.attempt + 1
+        if stale and failure is None:
+            plan.actions.append(StartContainer(container, role, attempt))
+            return
         ended = situation.ended.get(name, situation.now)
+        if failure is not None and backoff is not None:
+            ended = max(ended, backoff.since)
     elif failure is not None and backoff is not None:
         ended = backoff.since
     else:

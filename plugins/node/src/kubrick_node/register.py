@@ -3,14 +3,14 @@
 Source: the kubelet's initialNode and its status setters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from attrs import field, frozen
 
 from kubrick_kernel import rfc3339, rfc3339_micro
-from kubrick_node.runtime import RuntimeInfo
+from kubrick_node.runtime import Image, RuntimeInfo
 
 Object = dict[str, Any]
 
@@ -21,11 +21,29 @@ STATUS_SECONDS = 10.0
 REPORT_SECONDS = 300.0
 """A status that did not change is written this often all the same."""
 
+IMAGES = 50
+"""So many images, the biggest, stand in the status."""
+
 _HEALTHY = {
     "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 }
+_PRESSED = {
+    "MemoryPressure": ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    "DiskPressure": ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    "PIDPressure": ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+}
+
+
+@frozen
+class Condition:
+    """How the node is now: `not_ready` says why it isn't ready ("" when it is), `pressures` are the types of
+    conditions that hold, `images` what is there."""
+
+    not_ready: str = ""
+    pressures: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 @frozen
@@ -46,6 +64,13 @@ class Machine:
     kernel_version: str = ""
     machine_id: str = ""
     pod_cidr: str = ""
+    boot_id: str = ""
+    system_uuid: str = ""
+    port: int = 0
+    """Where the agent serves (10250 on real machines); 0: nowhere."""
+
+
+HEALTHY = Condition()
 
 
 def node_object(machine: Machine) -> Object:
@@ -65,14 +90,19 @@ def node_object(machine: Machine) -> Object:
     return {"kind": "Node", "apiVersion": "v1", "metadata": metadata, "spec": spec}
 
 
-def node_status(machine: Machine, old: Object, now: datetime, not_ready: str = "") -> Object:
-    """The node's status; `not_ready` says why it isn't ready ("" when it is)."""
-    conditions = [_condition(kind, "False", reason, message, old, now) for kind, (reason, message) in _HEALTHY.items()]
-    if not_ready:
-        conditions.append(_condition("Ready", "False", "KubeletNotReady", not_ready, old, now))
+def node_status(machine: Machine, old: Object, now: datetime, condition: Condition = HEALTHY) -> Object:
+    """The node's status."""
+    conditions = []
+    for kind, (reason, message) in _HEALTHY.items():
+        if kind in condition.pressures:
+            conditions.append(_condition(kind, "True", *_PRESSED[kind], old, now))
+        else:
+            conditions.append(_condition(kind, "False", reason, message, old, now))
+    if condition.not_ready:
+        conditions.append(_condition("Ready", "False", "KubeletNotReady", condition.not_ready, old, now))
     else:
         conditions.append(_condition("Ready", "True", "KubeletReady", "kubelet is posting ready status", old, now))
-    return {
+    status: Object = {
         "addresses": [
             {"type": "InternalIP", "address": machine.internal_ip},
             {"type": "Hostname", "address": machine.name},
@@ -80,10 +110,10 @@ def node_status(machine: Machine, old: Object, now: datetime, not_ready: str = "
         "capacity": dict(machine.capacity),
         "allocatable": dict(machine.allocatable),
         "conditions": conditions,
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": machine.port}},
         "nodeInfo": {
             "architecture": machine.architecture,
-            "bootID": machine.machine_id,
+            "bootID": machine.boot_id or machine.machine_id,
             "containerRuntimeVersion": f"{machine.runtime.name}://{machine.runtime.version}",
             "kernelVersion": machine.kernel_version,
             "kubeProxyVersion": "",
@@ -91,9 +121,17 @@ def node_status(machine: Machine, old: Object, now: datetime, not_ready: str = "
             "machineID": machine.machine_id,
             "operatingSystem": machine.operating_system,
             "osImage": machine.os_image,
-            "systemUUID": machine.machine_id,
+            "systemUUID": machine.system_uuid or machine.machine_id,
         },
     }
+    if condition.images:
+        status["images"] = _images(condition.images)
+    return status
+
+
+def _images(images: Iterable[Image]) -> list[Object]:
+    biggest = sorted(images, key=lambda image: (-image.size, image.id))[:IMAGES]
+    return [{"names": [*image.digests, *image.tags][:5] or [image.id], "sizeBytes": image.size} for image in biggest]
 
 
 def _condition(kind: str, value: str, reason: str, message: str, old: Object, now: datetime) -> Object:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_kernel import rfc3339
-from kubrick_node.plan import init_progress, is_sidecar, should_restart
+from kubrick_node.plan import init_progress, is_sidecar, restarts
 from kubrick_node.runtime import ContainerState, PodState
 
 Object = dict[str, Any]
@@ -25,20 +25,23 @@ def pod_status(
     host_ip: str,
     waiting: Mapping[str, tuple[str, str]],
     ready: Mapping[str, bool] | None = None,
+    started: Mapping[str, bool] | None = None,
     terminating: bool = False,
+    failed: tuple[str, str] | None = None,
 ) -> Object:
-    """The pod's whole status. `waiting` says why containers that don't run don't, `ready` what probes say
-    (absent: no probe), `terminating` that nothing will be started any more."""
+    """The pod's whole status. `waiting` says why containers that don't run don't, `ready` and `started` what
+    probes say (absent: no probe), `terminating` that nothing will be started any more, `failed` (reason and
+    message) that the node gave the pod up."""
     old = pod.get("status", {})
     spec = pod["spec"]
     inits = spec.get("initContainers") or ()
-    done, init_failed = init_progress(pod, state)
+    done, init_failed = init_progress(pod, state, started)
     pending = "PodInitializing" if inits and done < len(inits) else "ContainerCreating"
-    build = _ContainerStatuses(state, waiting, ready or {}, old, pending)
+    build = _ContainerStatuses(state, waiting, ready or {}, started or {}, old, pending)
     init_statuses = [build.one(c, "initContainerStatuses", init=True) for c in inits]
     statuses = [build.one(c, "containerStatuses") for c in spec["containers"]]
     ephemeral = [build.one(c, "ephemeralContainerStatuses") for c in spec.get("ephemeralContainers") or ()]
-    phase = _phase(pod, state, done, init_failed, terminating)
+    phase = "Failed" if failed else _phase(pod, state, done, init_failed, terminating)
     status: Object = {"phase": phase}
     generation = pod["metadata"].get("generation")
     if generation:
@@ -59,6 +62,8 @@ def pod_status(
     for kept in ("qosClass", "reason", "message", "nominatedNodeName", "resize", "resourceClaimStatuses"):
         if kept in old:
             status[kept] = old[kept]
+    if failed:
+        status["reason"], status["message"] = failed
     status["conditions"] = _conditions(pod, state, phase, inits, init_statuses, statuses, now)
     return status
 
@@ -77,6 +82,7 @@ class _ContainerStatuses:
         state: PodState,
         waiting: Mapping[str, tuple[str, str]],
         ready: Mapping[str, bool],
+        started: Mapping[str, bool],
         old: Object,
         pending: str,
     ) -> None:
@@ -84,6 +90,7 @@ class _ContainerStatuses:
         self._before = {c.name: c for c in state.previous}
         self._waiting = waiting
         self._ready = ready
+        self._started = started
         self._old = old
         self._pending = pending
 
@@ -110,11 +117,11 @@ class _ContainerStatuses:
         if before is not None:
             status["lastState"] = _state(before)
         running = there.state == "running"
-        status["started"] = running
+        status["started"] = running and self._started.get(name, True)
         if init and not is_sidecar(container):
             status["ready"] = there.state == "exited" and there.exit_code == 0
         else:
-            status["ready"] = running and there.ready and self._ready.get(name, True)
+            status["ready"] = status["started"] and there.ready and self._ready.get(name, True)
         return status
 
     def _why(self, name: str) -> Object:
@@ -148,6 +155,7 @@ def _phase(pod: Object, state: PodState, done: int, init_failed: bool, terminati
     if init_failed:
         return "Failed"
     found = [state.container(c["name"]) for c in spec["containers"]]
+    ended = list(zip(spec["containers"], found, strict=True))
     if done < len(spec.get("initContainers") or ()) and not any(found):
         return "Pending"
     if any(c is None or c.state == "created" for c in found):
@@ -155,7 +163,7 @@ def _phase(pod: Object, state: PodState, done: int, init_failed: bool, terminati
     there = [c for c in found if c is not None]
     if any(c.state == "running" for c in there):
         return "Running"
-    if not terminating and any(should_restart(policy, c) for c in there):
+    if not terminating and any(restarts(pod, spec_of, c) for spec_of, c in ended if c is not None):
         return "Running"
     if terminating and policy == "Always":
         return "Failed" if any(c.exit_code for c in there) else "Succeeded"

@@ -1,21 +1,42 @@
 """One worker per pod: observes, plans, acts, reports, until the pod is gone. Thin: plan.py decides what
-to do and status.py what to say."""
+to do and status.py what to say.
 
-from collections.abc import Callable
+On a real machine a pod also has surroundings (volumes, probes, hooks); without them the worker has no task but
+its own, and a pod costs next to nothing."""
+
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import trio
 
-from kubrick_kernel import Clock
-from kubrick_node.plan import Backoff, Plan, RunSandbox, Situation, StartContainer, decide, stop_order
-from kubrick_node.runtime import ContainerRuntime, ContainerSpec, ContainerState, PodState, RuntimeFailure
+from kubrick_kernel import Clock, get_logger
+from kubrick_node.checking import Checks
+from kubrick_node.plan import (
+    Plan,
+    RunSandbox,
+    Situation,
+    StopContainer,
+    decide,
+)
+from kubrick_node.runtime import ContainerRuntime, PodState, RuntimeFailure
+from kubrick_node.starting import Starting
 from kubrick_node.status import pod_status
+from kubrick_node.stopping import Stopping, grace_of
+from kubrick_node.surroundings import Surroundings
+from kubrick_node.volumes import VolumeFailure
 
 Object = dict[str, Any]
+T = TypeVar("T")
+
+log = get_logger("node")
 
 RETRY_SECONDS = 1.0
 """How soon a failed step is looked at again (its own backoff decides when it is tried again)."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Between tries while the runtime doesn't answer."""
+DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
 class Reporter(Protocol):
@@ -40,36 +61,59 @@ class PodWorker:
     """Brings one pod in line. `pod` is the newest version known; it is shared and never changed."""
 
     def __init__(
-        self, pod: Object, runtime: ContainerRuntime, reporter: Reporter, clock: Clock, ended: Callable[[str], None]
+        self,
+        pod: Object,
+        runtime: ContainerRuntime,
+        reporter: Reporter,
+        clock: Clock,
+        ended: Callable[[str], None],
+        around: Surroundings | None = None,
     ) -> None:
         self.pod = pod
         self.uid: str = pod["metadata"]["uid"]
+        self.failed: tuple[str, str] | None = None
         self._runtime = runtime
         self._reporter = reporter
         self._clock = clock
         self._ended_callback = ended
+        self._around = around
+        self._checks: Checks | None = None
         self._vanished = False
         self._wake = trio.Event()
         self._scope: trio.CancelScope | None = None
         self._grace = float("inf")
-        self._sandboxes = 0
+        self._wound_up = False
+        self._stopping = Stopping(runtime, around, self._say)
+        self._starting = Starting(runtime, around, reporter.event, self._stopping)
         self._ended_at: dict[str, float] = {}
-        self._backoffs: dict[str, Backoff] = {}
-        self._failures: dict[str, tuple[str, str]] = {}
-        self._fresh: dict[str, tuple[str, str]] = {}
 
     def wake(self) -> None:
         """Something may have changed: look again."""
+        self._wake.set()
+
+    def stir(self) -> None:
+        """Something that the pod refers to has changed: what failed for want of it is tried again at once."""
+        if self._around is not None:
+            self._around.stir(self.uid)
+        self._starting.try_again()
         self._wake.set()
 
     def update(self, pod: Object) -> None:
         """A newer version from the API."""
         before, self.pod = self.pod, pod
         if _deleted(pod):
-            if not _deleted(before) or _grace(pod) < self._grace:
+            if not _deleted(before) or grace_of(pod) < self._grace:
                 self._interrupt()
         elif _matters(before, pod):
+            if self._around is not None:
+                self._around.pod_changed(pod)
             self._wake.set()
+
+    def give_up(self, reason: str, message: str) -> None:
+        """End the pod's containers; it fails, and stays in the API."""
+        if self.failed is None:
+            self.failed = (reason, message)
+            self._interrupt()
 
     def vanish(self) -> None:
         """The pod left the API without waiting for us."""
@@ -84,36 +128,88 @@ class PodWorker:
     async def run(self) -> None:
         """Work until the pod is gone from the node."""
         try:
-            while not (self._vanished or _deleted(self.pod)):
-                self._wake = trio.Event()
-                again_at = float("inf")
-                with trio.CancelScope() as self._scope:
-                    again_at = await self._sync()
-                self._scope = None
-                if not (self._vanished or _deleted(self.pod)):
-                    with trio.move_on_at(again_at):
-                        await self._wake.wait()
-            await self._terminate()
+            if self._around is None:
+                await self._run()
+                return
+            async with trio.open_nursery() as nursery:
+                self._checks = Checks(self._around.actions, self._clock, nursery, self.wake, self._say)
+                await self._run()
+                self._checks.stop()
         finally:
             self._ended_callback(self.uid)
 
+    def _say(self, container: str, kind: str, reason: str, message: str) -> None:
+        self._reporter.event(self.pod, kind, reason, message, container)
+
+    @property
+    def _leaving(self) -> bool:
+        return self._vanished or _deleted(self.pod)
+
+    async def _run(self) -> None:
+        pause = 0.0
+        while not self._leaving:
+            self._wake = trio.Event()
+            again_at = float("inf")
+            with trio.CancelScope() as self._scope:
+                try:
+                    again_at = await self._sync() if self.failed is None else await self._fail()
+                    pause = 0.0
+                except (RuntimeFailure, VolumeFailure, OSError) as failure:
+                    pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                    again_at = trio.current_time() + pause
+                    log.warning("pod not synced", pod=self.pod["metadata"]["name"], error=str(failure))
+            self._scope = None
+            if not self._leaving and (self.failed is None or self._wound_up or pause):
+                with trio.move_on_at(again_at):
+                    await self._wake.wait()
+        await self._terminate()
+
     async def _sync(self) -> float:
         """One round; returns when (trio time) to look again unless woken."""
-        self._fresh.clear()
+        self._starting.fresh.clear()
+        deadline = self._deadline()
+        if trio.current_time() >= deadline:
+            self.give_up(*DEADLINE)
+            self._reporter.event(self.pod, "Normal", *DEADLINE)
+            return 0.0
+        state = await self._observe()
+        refresh_at, housed = await self._house(state)
         while True:
-            state = await self._observe()
-            plan = decide(
-                Situation(self.pod, state, trio.current_time(), self._ended_at, self._backoffs, self._failures)
-            )
-            if not plan.actions:
+            self._follow(state)
+            plan = decide(self._situation(state))
+            if not plan.actions or not housed:
                 break
             if not await self._perform(plan, state):
                 state = await self._observe()
                 plan.look_again(trio.current_time() + RETRY_SECONDS)
                 break
-        self._report(state, {**plan.waiting, **self._fresh})
+            state = await self._observe()
+        waiting = {**plan.waiting, **self._starting.fresh}
+        status = self._report(state, waiting)
+        if status["phase"] in ("Succeeded", "Failed"):
+            await self._wind_up(state)
+            return float("inf")
         times = [at for at in (plan.again_at, state.changes_at) if at is not None]
-        return min(times, default=float("inf"))
+        return min([refresh_at, deadline, *times])
+
+    def _deadline(self) -> float:
+        """When (trio time) the pod has been active for too long."""
+        seconds = self.pod["spec"].get("activeDeadlineSeconds")
+        started = self.pod.get("status", {}).get("startTime")
+        if seconds is None or started is None or self.pod["status"].get("phase") in ("Succeeded", "Failed"):
+            return float("inf")
+        return self._trio_time(datetime.fromisoformat(started)) + float(seconds)
+
+    def _situation(self, state: PodState) -> Situation:
+        now, starting = trio.current_time(), self._starting
+        if self._checks is None:
+            return Situation(self.pod, state, now, self._ended_at, starting.backoffs, starting.failures)
+        started, unhealthy = self._checks.started, self._checks.unhealthy
+        return Situation(self.pod, state, now, self._ended_at, starting.backoffs, starting.failures, started, unhealthy)
+
+    def _follow(self, state: PodState) -> None:
+        if self._checks is not None:
+            self._checks.follow(self.pod, state)
 
     async def _observe(self) -> PodState:
         state = await self._runtime.observe(self.pod)
@@ -128,51 +224,41 @@ class PodWorker:
         now = trio.current_time()
         return now if moment is None else now - max(0.0, self._clock.timestamp() - moment.timestamp())
 
+    async def _house(self, state: PodState) -> tuple[float, bool]:
+        """Have the pod's volumes: when to look after them again, and whether containers can be started."""
+        if self._around is None or self._wound_up:
+            return float("inf"), True
+        try:
+            return await self._around.keep_up(self.pod), True
+        except VolumeFailure:
+            failed, pause = self._around.failures(self.uid)
+            for name, why in failed.items():
+                text = f'MountVolume.SetUp failed for volume "{name}" : {why}'
+                self._reporter.event(self.pod, "Warning", "FailedMount", text)
+            return trio.current_time() + pause, False
+
     async def _perform(self, plan: Plan, state: PodState) -> bool:
         """Do what was planned; False when something failed and has to wait."""
         fine = True
         for action in plan.actions:
             if isinstance(action, RunSandbox):
-                try:
-                    await self._runtime.run_sandbox(self.pod, self._sandboxes)
-                except RuntimeFailure as failure:
-                    self._reporter.event(self.pod, "Warning", failure.reason, failure.message)
+                if not await self._starting.sandbox(self.pod, state):
                     return False
-                self._sandboxes += 1
+            elif isinstance(action, StopContainer):
+                await self._stop_unhealthy(action)
             else:
-                fine = await self._start(action, state) and fine
+                fine = await self._starting.container(self.pod, action, state) and fine
         return fine
 
-    async def _start(self, action: StartContainer, state: PodState) -> bool:
-        name, image = action.container["name"], action.container.get("image", "")
-        event = self._reporter.event
-        backoff = self._backoffs.setdefault(name, Backoff())
-        try:
-            pulled = await self._runtime.ensure_image(self.pod, action.container)
-            text = (
-                f'Successfully pulled image "{image}"'
-                if pulled
-                else f'Container image "{image}" already present on machine'
-            )
-            event(self.pod, "Normal", "Pulled", text, name)
-            await self._runtime.start_container(
-                ContainerSpec(self.pod, action.container, state.sandbox_id, action.role, action.attempt)
-            )
-        except RuntimeFailure as failure:
-            self._failures[name] = self._fresh[name] = (failure.reason, failure.message)
-            backoff.raise_(trio.current_time())
-            pulling = "Pull" in failure.reason
-            text = f'Failed to pull image "{image}": {failure.message}' if pulling else f"Error: {failure.message}"
-            event(self.pod, "Warning", "Failed", text, name)
-            return False
-        self._failures.pop(name, None)
-        if action.attempt:
-            backoff.raise_(trio.current_time())
-        event(self.pod, "Normal", "Created", f"Container created: {name}", name)
-        event(self.pod, "Normal", "Started", f"Container started: {name}", name)
-        return True
+    async def _stop_unhealthy(self, action: StopContainer) -> None:
+        name = action.container["name"]
+        self._reporter.event(self.pod, "Normal", "Killing", action.message, name)
+        grace = action.grace if action.grace is not None else grace_of(self.pod)
+        await self._stopping.one(self.pod, action.container, action.id, grace)
 
-    def _report(self, state: PodState, waiting: dict[str, tuple[str, str]]) -> None:
+    # Status
+
+    def _report(self, state: PodState, waiting: Mapping[str, tuple[str, str]]) -> Object:
         for name, (reason, message) in waiting.items():
             if reason == "CrashLoopBackOff":
                 metadata = self.pod["metadata"]
@@ -184,57 +270,90 @@ class PodWorker:
         status = self._status(state, waiting)
         if status != self.pod.get("status"):
             self._reporter.status(self, status)
+        return status
 
-    def _status(self, state: PodState, waiting: dict[str, tuple[str, str]], terminating: bool = False) -> Object:
+    def _status(self, state: PodState, waiting: Mapping[str, tuple[str, str]], terminating: bool = False) -> Object:
         return pod_status(
             self.pod,
             state,
             now=self._clock.now(),
             host_ip=self._reporter.host_ip,
             waiting=waiting,
+            ready=self._checks.ready if self._checks is not None else None,
+            started=self._checks.started if self._checks is not None else None,
             terminating=terminating,
+            failed=self.failed,
         )
 
+    # The end
+
+    async def _wind_up(self, state: PodState) -> None:
+        """Everything in the pod has ended for good: give back what it took, keep what can be looked at."""
+        if self._wound_up:
+            return
+        if self._checks is not None:
+            self._checks.stop()
+        if state.sandbox_id:
+            await self._runtime.stop_sandbox(self.pod, state.sandbox_id)
+        if self._around is not None:
+            await self._around.release(self.pod)
+        self._wound_up = True
+
+    async def _fail(self) -> float:
+        """The node gave the pod up."""
+        if not self._wound_up:
+            state = await self._observe()
+            await self._stopping.all(self.pod, state, grace_of(self.pod))
+            state = await self._observe()
+            self._reporter.status(self, self._status(state, {}, terminating=True))
+            await self._wind_up(state)
+        return float("inf")
+
     async def _terminate(self) -> None:
-        state = await self._observe()
+        if self._checks is not None:
+            self._checks.stop()
+        state = await self._persist(self._observe)
+        self._announce_stop(state)
+        stopped = False
+        while not stopped:
+            self._grace = grace_of(self.pod)
+            with trio.CancelScope() as self._scope:
+                await self._stopping.all(self.pod, state, self._grace)
+                if state.sandbox_id:
+                    await self._persist(partial(self._runtime.stop_sandbox, self.pod, state.sandbox_id))
+                stopped = True
+            self._scope = None
+            state = await self._persist(self._observe)
+        around = self._around
+        if around is not None:
+            await self._persist(lambda: around.release(self.pod))
+        if not self._vanished:
+            await self._reporter.finished(self, self._status(state, {}, terminating=True))
+        await self._persist(lambda: self._runtime.remove(self.pod))
+        if around is not None:
+            await self._persist(lambda: around.forget(self.pod))
+
+    async def _persist(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do what has to be done before the pod can go, however often that takes."""
+        while True:
+            try:
+                return await act()
+            except VolumeFailure as failure:
+                text = f"UnmountVolume.TearDown failed for volumes of the pod : {failure}"
+                self._reporter.event(self.pod, "Warning", "FailedUnMount", text)
+            except (RuntimeFailure, OSError) as failure:
+                self._reporter.event(self.pod, "Warning", "FailedKillPod", f"error killing pod: {failure}")
+            await trio.sleep(RETRY_SECONDS)
+
+    def _announce_stop(self, state: PodState) -> None:
         for container in state.containers:
             if container.state == "running":
                 text = f"Stopping container {container.name}"
                 self._reporter.event(self.pod, "Normal", "Killing", text, container.name)
-        stopped = False
-        while not stopped:
-            self._grace = _grace(self.pod)
-            with trio.CancelScope() as self._scope:
-                for batch in stop_order(self.pod, state):
-                    await self._stop(batch)
-                if state.sandbox_id:
-                    await self._runtime.stop_sandbox(self.pod, state.sandbox_id)
-                stopped = True
-            self._scope = None
-            state = await self._observe()
-        if not self._vanished:
-            await self._reporter.finished(self, self._status(state, {}, terminating=True))
-        await self._runtime.remove(self.pod)
-
-    async def _stop(self, batch: list[ContainerState]) -> None:
-        if len(batch) == 1:
-            await self._runtime.stop_container(self.pod, batch[0].id, self._grace)
-            return
-        async with trio.open_nursery() as nursery:
-            for container in batch:
-                nursery.start_soon(self._runtime.stop_container, self.pod, container.id, self._grace)
 
 
 def _deleted(pod: Object) -> bool:
     return "deletionTimestamp" in pod["metadata"]
-
-
-def _grace(pod: Object) -> float:
-    """Seconds the pod's containers have to end."""
-    grace = pod["metadata"].get("deletionGracePeriodSeconds")
-    if grace is None:
-        grace = pod["spec"].get("terminationGracePeriodSeconds", 30)
-    return float(grace)
 
 
 def _matters(before: Object, after: Object) -> bool:
@@ -242,4 +361,8 @@ def _matters(before: Object, after: Object) -> bool:
     if before["spec"].get("readinessGates"):
         return True
     old, new = before["metadata"], after["metadata"]
-    return bool(before["spec"] != after["spec"] or old.get("annotations") != new.get("annotations"))
+    return bool(
+        before["spec"] != after["spec"]
+        or old.get("annotations") != new.get("annotations")
+        or old.get("labels") != new.get("labels")
+    )

@@ -1,10 +1,15 @@
-"""The profiles: which plugins make an API server, a control plane, a simulated cluster.
+"""The profiles: which plugins make an API server, a control plane, a simulated cluster, a machine with containers.
 
 Each includes the one before it, so a set is written down once. Hosts come before their leaves only
 for the reader: the order of plugins means nothing to the kernel.
 """
 
+import os
+import shutil
 from collections.abc import Sequence
+from functools import partial
+
+from attrs import evolve
 
 from kubrick_kernel import Profile, hookimpl
 
@@ -40,6 +45,7 @@ API = Profile(
         *GROUPS,
         "apiserver",
         "auth-x509",
+        "auth-service-account",
         "auth-token-file",
         "auth-rbac",
         "admission-namespace-lifecycle",
@@ -90,7 +96,50 @@ HOLLOW = Profile(
     reason="needs neither root nor a container runtime",
 )
 
+POD_CIDR, GATEWAY = "10.244.0.0/24", "10.244.0.1"
+DNS_SERVICE = "10.96.0.10"
+
+FULL = Profile(
+    name="full",
+    description="control plane and this machine as its node, with real containers behind real Services; needs root",
+    includes=("control-plane",),
+    plugins=(
+        "machine",
+        "network",
+        "cni-bridge",
+        "cni-host-local",
+        "cni-loopback",
+        "cni-portmap",
+        "node",
+        "runtime-cri",
+        "proxy-nftables",
+        "dns",
+    ),
+    # Pods reach the API server and the DNS at their bridge's own address, which is on this machine alone.
+    settings={
+        "network": {"pod_cidrs": [POD_CIDR]},
+        "apiserver": {"advertise_address": GATEWAY, "further_hosts": [GATEWAY]},
+        "node": {"pod_cidr": POD_CIDR, "cluster_dns": [DNS_SERVICE]},
+        "runtime-cri": {"cni_bin_dir": "cni/bin", "cni_conf_dir": "cni/net.d", "log_directory": "logs"},
+        "dns": {"listen": f"{GATEWAY}:53", "service_ip": DNS_SERVICE},
+    },
+)
+PROGRAMS = ("containerd", "runc", "nft", "busybox")
+"""What `full` needs of the machine."""
+
+
+def profiles(root: bool, missing: Sequence[str]) -> tuple[Profile, ...]:
+    """All of them, the preferred one being what this user (root or not) can run with programs `missing`. Pure."""
+    if root and not missing:
+        chosen = evolve(FULL, preference=20, reason=f"root, and {', '.join(PROGRAMS)} are here")
+        return (API, CONTROL_PLANE, HOLLOW, chosen)
+    if root:
+        hollow = evolve(HOLLOW, reason=f"real containers need programs that are missing: {', '.join(missing)}")
+        return (API, CONTROL_PLANE, hollow, FULL)
+    return (API, CONTROL_PLANE, HOLLOW, FULL)
+
 
 @hookimpl
 def kubrick_register_profiles() -> Sequence[Profile]:
-    return (API, CONTROL_PLANE, HOLLOW)
+    which = partial(shutil.which, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    return profiles(os.geteuid() == 0, [name for name in PROGRAMS if which(name) is None])

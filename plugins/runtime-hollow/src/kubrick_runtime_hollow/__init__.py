@@ -20,8 +20,10 @@ def kubrick_register_options() -> Sequence[Option]:
 
 @hookimpl
 def kubrick_register_components(kernel: Kernel) -> Sequence[Component]:
+    from kubrick_api_core.agents import NodeConnector
     from kubrick_runtime_hollow.nodes import HollowNodes
 
     nodes = HollowNodes(kernel, kernel.settings("runtime-hollow"))
     kernel.offer(HollowNodes, nodes)
+    kernel.offer(NodeConnector, nodes)
     return [nodes]

@@ -1,12 +1,13 @@
 """The component "hollow-nodes": N nodes in one process, sharing one watch of all pods."""
 
 from ipaddress import IPv4Network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import field, frozen
 from attrs.validators import ge
 
+from kubrick_api.errors import StatusError
 from kubrick_api.quantity import ZERO, Quantity
 from kubrick_api.validation import label_value, name_is_dns_subdomain, qualified_name
 from kubrick_api_core import PODS
@@ -15,6 +16,10 @@ from kubrick_kernel import ConfigurationError, Kernel
 from kubrick_node.agent import NodeAgent
 from kubrick_node.register import Machine
 from kubrick_runtime_hollow.runtime import INFO, Addresses, HollowRuntime
+
+if TYPE_CHECKING:
+    from kubrick_api_core.agents import Agent
+    from kubrick_node.serving import PodService
 
 Object = dict[str, Any]
 
@@ -74,12 +79,30 @@ class HollowNodes:
         self._agents: dict[str, NodeAgent] = {}
         self._scopes: dict[str, trio.CancelScope] = {}
         self._runtimes: dict[str, HollowRuntime] = {}
+        self._services: dict[str, tuple[NodeAgent, PodService]] = {}
         self._nursery: trio.Nursery | None = None
         self._pods: Informer | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._machines)
+
+    def agent(self, node: str) -> "Agent | None":
+        """`NodeConnector.agent`."""
+        if node not in self._machines:
+            return None
+        agent = self._agents.get(node)
+        if agent is None:
+            raise StatusError(500, "InternalError", f"error dialing backend: the hollow node {node} is stopped")
+        known = self._services.get(node)
+        if known is None or known[0] is not agent:
+            from kubrick_node.serving import AgentPaths, PodService
+
+            clock = self._kernel.clock
+            service = PodService(lambda: agent.pods, self._runtimes[node], clock)
+            AgentPaths(node, service, clock)
+            known = self._services[node] = agent, service
+        return known[1]
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         client = connect(self._kernel, "system:node:hollow-nodes", ("system:nodes",))

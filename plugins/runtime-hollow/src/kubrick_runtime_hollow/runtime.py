@@ -6,7 +6,7 @@ memory beyond the process: a pod it does not know is taken to be what its own st
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -16,7 +16,17 @@ from attrs import define, field
 
 from kubrick_kernel import Clock
 from kubrick_kernel.clock import Random
-from kubrick_node import ContainerSpec, ContainerState, PodState, RuntimeFailure, RuntimeInfo
+from kubrick_node import (
+    ContainerRuntime,
+    ContainerSpec,
+    ContainerState,
+    LogOptions,
+    PodState,
+    RuntimeFailure,
+    RuntimeInfo,
+    SandboxSpec,
+)
+from kubrick_runtime_hollow.log import shown
 from kubrick_runtime_hollow.script import BadScript, Script, read_script
 
 Object = dict[str, Any]
@@ -24,6 +34,8 @@ Object = dict[str, Any]
 INFO = RuntimeInfo("hollow", "0.1.0")
 KILLED = 137
 """The exit code of a process that was killed."""
+LOOK_SECONDS = 1.0
+"""How often a followed log looks whether its container was asked to end."""
 
 
 @define(eq=False)
@@ -114,7 +126,7 @@ class Addresses:
         self._used.discard(address)
 
 
-class HollowRuntime:
+class HollowRuntime(ContainerRuntime):
     """One hollow node's runtime."""
 
     def __init__(self, addresses: Addresses, clock: Clock, generator: Random) -> None:
@@ -192,7 +204,7 @@ class HollowRuntime:
             container.stop_at, container.stop_code = trio.current_time(), container.script.exit_code
         return container
 
-    async def ensure_image(self, pod: Object, container: Object) -> bool:
+    async def ensure_image(self, pod: Object, container: Object, secrets: Sequence[Object] = ()) -> bool:
         script = self._script(pod, container["name"], "app")
         if script.image_error:
             raise RuntimeFailure("ErrImagePull", script.image_error)
@@ -204,7 +216,7 @@ class HollowRuntime:
         except BadScript as bad:
             raise RuntimeFailure("CreateContainerConfigError", str(bad)) from None
 
-    async def run_sandbox(self, pod: Object, attempt: int) -> str:
+    async def run_sandbox(self, pod: Object, attempt: int, spec: SandboxSpec | None = None) -> str:
         uid = pod["metadata"]["uid"]
         there = self._pods.setdefault(uid, _Pod())
         if not pod["spec"].get("hostNetwork") and not there.ip:
@@ -254,9 +266,40 @@ class HollowRuntime:
             there.sandbox_id = ""
             if there.ip:
                 self._addresses.give_back(there.ip)
+                there.ip = ""
 
     async def remove(self, pod: Object) -> None:
         self._pods.pop(pod["metadata"]["uid"], None)
+
+    async def read_logs(
+        self, container_id: str, options: LogOptions, write: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        container = self._container(container_id)
+        await write(shown(container.script.log, container.started_at, options))
+        while options.follow and (left := container.ends - trio.current_time()) > 0:  # noqa: ASYNC110
+            await trio.sleep(min(left, LOOK_SECONDS))  # its end moves when it is stopped
+
+    def _container(self, container_id: str) -> _Container:
+        for pod in self._pods.values():
+            for container in (*pod.containers.values(), *pod.previous.values()):
+                if container.id == container_id:
+                    return container
+        raise RuntimeFailure("NotFound", f"there is no container {container_id}")
+
+    async def exec_url(
+        self, container_id: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
+    ) -> str:
+        raise _hollow("execute a command in")
+
+    async def attach_url(self, container_id: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> str:
+        raise _hollow("attach to")
+
+    async def port_forward_url(self, sandbox_id: str, ports: Sequence[int]) -> str:
+        raise _hollow("forward ports to")
+
+
+def _hollow(what: str) -> RuntimeFailure:
+    return RuntimeFailure("Unsupported", f"cannot {what} this container: it is hollow, no process runs in it")
 
 
 def _moment(text: str | None, clock: Clock) -> datetime:

@@ -9,6 +9,7 @@
 | ``stop-after`` | how long it takes to end when asked to (killed when the grace is over) | 0s |
 | ``image-error`` | the image can't be pulled, with this message | |
 | ``start-error`` | the container can't be started, with this message | |
+| ``log`` | what `kubectl logs` shows of it, line by line | |
 
 A name with ``.<container>`` behind it speaks of that container only (``exit-code.sidecar``). Durations
 are written as Go does: ``500ms``, ``2s``, ``1m30s``.
@@ -38,6 +39,7 @@ class Script:
     stop_after: float = 0.0
     image_error: str = ""
     start_error: str = ""
+    log: str = ""
 
 
 class BadScript(ValueError):
@@ -83,4 +85,5 @@ def read_script(pod: Object, container: str, role: str) -> Script:
         stop_after=seconds("stop-after", "0s"),
         image_error=text("image-error", ""),
         start_error=text("start-error", ""),
+        log=text("log", ""),
     )

@@ -1,0 +1,130 @@
+"""The component "machine": what everything else on one machine stands on, made first and removed last.
+
+The pods' bridge has to be there before the first pod, as the API server and the cluster's DNS listen on its
+address: pods reach them there, whatever other addresses the machine has, and nobody outside does. The kernel's
+switches are what routing between pods and rewriting bridged packets need. At the end, and only if the program
+ends in order, whatever is mounted below the data directory is unmounted and the network taken down; a program
+that was killed leaves it all to the next start, or to ``kubrick down``.
+"""
+
+import ctypes
+import math
+import os
+import shutil
+from collections.abc import Iterable
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
+from pathlib import Path
+
+import trio
+
+from kubrick_kernel import ConfigurationError, Kernel, get_logger
+from kubrick_machine.settings import Settings
+from kubrick_network.service import Network
+from kubrick_node.cgroups import Cgroups
+
+log = get_logger("machine")
+
+SWITCHES = {
+    4: ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables"),
+    6: ("net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-ip6tables"),
+}
+"""By address family. The bridge's: a service's answer from a pod on the same bridge must pass the rules that
+rewrote the question."""
+FOLDERS = ("cni", "pods", "node")
+"""What of the data directory is about running pods only."""
+_MNT_DETACH = 2
+
+
+def gateways(pod_cidrs: Iterable[str]) -> list[IPv4Interface | IPv6Interface]:
+    """The bridge's addresses: the first of each range. Pure. Raises ConfigurationError."""
+    try:
+        networks = [ip_network(text) for text in pod_cidrs]
+    except ValueError as error:
+        raise ConfigurationError(f"[plugins.network] pod_cidrs: {error}") from None
+    return [ip_interface(f"{network[1]}/{network.prefixlen}") for network in networks]
+
+
+def mounts_below(directory: str, mountinfo: Iterable[str]) -> list[str]:
+    """The mount points under a folder, the last mounted first. Pure."""
+    places = [line.split()[4].encode().decode("unicode_escape") for line in mountinfo if line.strip()]
+    return [place for place in reversed(places) if place.startswith(f"{directory}/")]
+
+
+class Ground:
+    """See the module."""
+
+    name = "machine"
+    requires: tuple[str, ...] = ()
+
+    def __init__(self, kernel: Kernel, settings: Settings) -> None:
+        self._kernel = kernel
+        self._settings = settings
+
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        if os.geteuid() != 0:
+            raise ConfigurationError("real containers need root: run as root, or use --profile hollow")
+        await trio.to_thread.run_sync(self._make_bridge)
+        try:
+            task_status.started()
+            await trio.sleep_forever()
+        finally:
+            in_order = trio.current_effective_deadline() == -math.inf
+            if in_order and not self._settings.keep_pods:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(self._clear)
+
+    def _make_bridge(self) -> None:
+        from kubrick_network.namespace import sysctl
+        from kubrick_network.netlink import IPRoute, add_address, addresses, find_link, need_link
+
+        chosen = self._kernel.settings("network")
+        wanted = gateways(chosen.pod_cidrs)
+        with IPRoute() as ip:
+            loopback = need_link(ip, "lo")
+            if not loopback.up:
+                ip.link("set", index=loopback.index, state="up")
+            link = find_link(ip, chosen.bridge)
+            if link is None:
+                ip.link("add", ifname=chosen.bridge, kind="bridge")
+                link = need_link(ip, chosen.bridge)
+                # Else it would take the lowest address of its ports, and neighbours lose it when that changes.
+                ip.link("set", index=link.index, address=link.mac)
+            elif link.kind != "bridge":
+                raise ConfigurationError(
+                    f"the interface {chosen.bridge} is no bridge: name another, [plugins.network] bridge"
+                )
+            ip.link("set", index=link.index, state="up")
+            there = addresses(ip, link.index)
+            for address in wanted:
+                if str(address) not in there:
+                    add_address(ip, link.index, address)
+        for version in {address.version for address in wanted}:
+            for switch in SWITCHES[version]:
+                sysctl(switch, 1)
+
+    def _clear(self) -> None:
+        from kubrick_network.errors import CNIError
+
+        network = self._kernel.find(Network)
+        try:
+            network.networks.teardown(network.network())
+        except (CNIError, OSError) as error:
+            log.warning("the network was not taken down in full", reason=str(error))
+        if self._kernel.data_dir is None:
+            return
+        directory = self._kernel.data_dir.resolve()
+        for place in mounts_below(str(directory), Path("/proc/self/mountinfo").read_text().splitlines()):
+            _unmount(place)
+        left = mounts_below(str(directory), Path("/proc/self/mountinfo").read_text().splitlines())
+        if left:
+            log.warning("mounts stay behind", places=left)
+            return  # what is still mounted would be emptied
+        Cgroups(self._kernel.settings("node").cgroups).remove_all()
+        for folder in FOLDERS:
+            shutil.rmtree(directory / folder, ignore_errors=True)
+
+
+def _unmount(place: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(os.fsencode(place), _MNT_DETACH):
+        log.warning("not unmounted", place=place, error=os.strerror(ctypes.get_errno()))

@@ -1,0 +1,25 @@
+"""What the machine's component decides; what it does is in tests/root."""
+
+import pytest
+
+from kubrick_kernel import ConfigurationError
+from kubrick_machine.ground import gateways, mounts_below
+
+
+def test_the_bridge_has_the_first_address_of_each_range() -> None:
+    assert [str(one) for one in gateways(["10.244.0.0/24", "fd00::/64"])] == ["10.244.0.1/24", "fd00::1/64"]
+
+
+def test_a_range_that_is_none_is_the_users_to_put_right() -> None:
+    with pytest.raises(ConfigurationError, match="pod_cidrs"):
+        gateways(["10.244.0.1/24"])
+
+
+def test_mounts_of_the_folder_are_found_the_last_first_and_no_others() -> None:
+    lines = [
+        "22 1 0:20 / / rw - ext4 /dev/a rw",
+        "30 22 0:31 / /data/x rw - tmpfs none rw",
+        "31 30 0:32 / /data/x/a\\040b rw - tmpfs none rw",
+        "32 22 0:33 / /database rw - tmpfs none rw",
+    ]
+    assert mounts_below("/data", lines) == ["/data/x/a b", "/data/x"]

@@ -1,0 +1,187 @@
+"""What this machine is: capacity, names and versions for its Node object, and whether it is short of anything.
+Reads /proc, /sys and statvfs; the reading is apart from the deciding."""
+
+import fcntl
+import os
+import platform
+import socket
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from kubrick_api.quantity import Quantity
+
+KUBELET_VERSION = "v1.36.0+kubrick"
+EVICTION_MEMORY = 100 << 20
+EVICTION_DISK, EVICTION_INODES = 0.10, 0.05
+PRESSURE_SECONDS = 300.0
+SIOCGIFADDR = 0x8915
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "s390x": "s390x", "ppc64le": "ppc64le"}
+
+
+@frozen
+class Facts:
+    """The machine's own numbers. Bytes."""
+
+    cpus: int
+    memory: int
+    disk: int
+    hugepages: Mapping[str, int]
+
+
+@frozen
+class Levels:
+    """What is left of them now."""
+
+    memory_available: int
+    disk_available: int
+    disk_size: int
+    inodes_free: int
+    inodes: int
+    processes: int
+    processes_limit: int
+
+
+def read_facts(directory: Path) -> Facts:
+    """`directory` is where pods' files go."""
+    disk = os.statvfs(_existing(directory))
+    pages = {}
+    for folder in sorted(Path("/sys/kernel/mm/hugepages").glob("hugepages-*kB")):
+        size = int(folder.name[10:-2]) * 1024
+        pages[f"hugepages-{Quantity.from_milli(size * 1000, 'binary')}"] = size * int(_text(folder / "nr_hugepages"))
+    memory = meminfo(Path("/proc/meminfo").read_text())
+    return Facts(os.cpu_count() or 1, memory["MemTotal"], disk.f_frsize * disk.f_blocks, pages)
+
+
+def read_levels(directory: Path) -> Levels:
+    disk = os.statvfs(_existing(directory))
+    memory = meminfo(Path("/proc/meminfo").read_text())
+    processes = _text(Path("/proc/loadavg")).split()[3].partition("/")[2]
+    return Levels(
+        memory["MemAvailable"],
+        disk.f_frsize * disk.f_bavail,
+        disk.f_frsize * disk.f_blocks,
+        disk.f_favail,
+        disk.f_files,
+        int(processes),
+        int(_text(Path("/proc/sys/kernel/pid_max"))),
+    )
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def meminfo(text: str) -> dict[str, int]:
+    """/proc/meminfo in bytes."""
+    found = {}
+    for line in text.splitlines():
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        if words:
+            found[name] = int(words[0]) * (1024 if words[-1] == "kB" else 1)
+    return found
+
+
+def resources(facts: Facts, pods: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Capacity and allocatable: without what eviction keeps free."""
+    capacity = {
+        "cpu": str(facts.cpus),
+        "ephemeral-storage": f"{facts.disk // 1024}Ki",
+        "memory": f"{facts.memory // 1024}Ki",
+        "pods": str(pods),
+    }
+    allocatable = {
+        **capacity,
+        "ephemeral-storage": str(int(facts.disk * (1 - EVICTION_DISK))),
+        "memory": f"{max(facts.memory - EVICTION_MEMORY, 0) // 1024}Ki",
+    }
+    for name, amount in facts.hugepages.items():
+        capacity[name] = allocatable[name] = str(Quantity.from_milli(amount * 1000, "binary"))
+    return capacity, allocatable
+
+
+def shortages(levels: Levels) -> set[str]:
+    """Which pressure conditions hold, by the kubelet's hard eviction thresholds."""
+    found = set()
+    if levels.memory_available < EVICTION_MEMORY:
+        found.add("MemoryPressure")
+    if levels.disk_available < levels.disk_size * EVICTION_DISK:
+        found.add("DiskPressure")
+    if levels.inodes and levels.inodes_free < levels.inodes * EVICTION_INODES:
+        found.add("DiskPressure")
+    if levels.processes >= levels.processes_limit * 0.95:
+        found.add("PIDPressure")
+    return found
+
+
+class Pressures:
+    """A condition holds until five minutes after its last shortage."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def update(self, found: set[str], now: float) -> tuple[str, ...]:
+        for name in found:
+            self._seen[name] = now
+        return tuple(sorted(name for name, at in self._seen.items() if now - at < PRESSURE_SECONDS))
+
+
+def architecture() -> str:
+    return ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+def machine_id() -> str:
+    return _text(Path("/etc/machine-id")) or _text(Path("/var/lib/dbus/machine-id"))
+
+
+def kernel_version() -> str:
+    return platform.release()
+
+
+def boot_id() -> str:
+    return _text(Path("/proc/sys/kernel/random/boot_id"))
+
+
+def system_uuid() -> str:
+    return _text(Path("/sys/class/dmi/id/product_uuid")) or machine_id()
+
+
+def os_image() -> str:
+    for line in _text(Path("/etc/os-release")).splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line[12:].strip('"')
+    return platform.system()
+
+
+def own_address() -> str:
+    """The address this machine has towards others: of the interface of its default route; without one, the first
+    that isn't a loopback. Sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(("192.0.2.1", 9))
+        except OSError:
+            found = (_interface_address(asked, name) for _, name in socket.if_nameindex())
+            return next((address for address in found if address and not address.startswith("127.")), "127.0.0.1")
+        address: str = asked.getsockname()[0]
+        return address
+
+
+def _interface_address(asked: socket.socket, name: str) -> str:
+    """The first IPv4 address of an interface, "" if it has none."""
+    try:
+        answer = fcntl.ioctl(asked.fileno(), SIOCGIFADDR, struct.pack("256s", name.encode()))
+    except OSError:
+        return ""
+    return socket.inet_ntoa(answer[20:24])

@@ -1,0 +1,151 @@
+"""Starts sandboxes and containers: image, environment, mounts, the runtime, the postStart hook; and remembers what
+failed and how long to wait. Thin; plan.py decides what is started and when.
+
+Without surroundings (nodes whose containers are no processes) only the runtime is asked.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from kubrick_node.actions import HookFailure, Target
+from kubrick_node.plan import Backoff, StartContainer
+from kubrick_node.runtime import ContainerRuntime, ContainerSpec, PodState, RuntimeFailure
+from kubrick_node.stopping import Stopping, grace_of
+from kubrick_node.surroundings import Surroundings
+
+Object = dict[str, Any]
+
+CONFIG_RETRY_SECONDS = 10.0
+IMAGE_REASONS = ("ErrImagePull", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable")
+
+
+class Starting:
+    """One pod's. `event` takes (pod, type, reason, message, container name). `failures` are starts that failed and
+    wait, `fresh` those of this round: name → (reason, message)."""
+
+    def __init__(
+        self,
+        runtime: ContainerRuntime,
+        around: Surroundings | None,
+        event: Callable[..., None],
+        stopping: Stopping,
+    ) -> None:
+        self.backoffs: dict[str, Backoff] = {}
+        self.failures: dict[str, tuple[str, str]] = {}
+        self.fresh: dict[str, tuple[str, str]] = {}
+        self._runtime = runtime
+        self._around = around
+        self._event = event
+        self._stopping = stopping
+        self._sandboxes = 0
+
+    def try_again(self) -> None:
+        """What failed for want of a ConfigMap or Secret needs no more waiting."""
+        for name, (reason, _) in list(self.failures.items()):
+            if reason == "CreateContainerConfigError":
+                del self.failures[name]
+                self.backoffs.pop(name, None)
+
+    async def sandbox(self, pod: Object, state: PodState) -> bool:
+        try:
+            if state.sandbox_id:
+                text = "Pod sandbox changed, it will be killed and re-created."
+                self._event(pod, "Normal", "SandboxChanged", text)
+                await self._runtime.stop_sandbox(pod, state.sandbox_id)
+            if self._around is None:
+                await self._runtime.run_sandbox(pod, self._sandboxes)
+            else:
+                self._around.make_cgroup(pod)
+                spec, resolution = self._around.sandbox_spec(pod)
+                for reason, message in resolution.warnings:
+                    self._event(pod, "Warning", reason, message)
+                await self._runtime.run_sandbox(pod, self._sandboxes, spec)
+        except RuntimeFailure as failure:
+            self._event(pod, "Warning", failure.reason, failure.message)
+            return False
+        self._sandboxes += 1
+        return True
+
+    async def container(self, pod: Object, action: StartContainer, state: PodState) -> bool:
+        name = action.container["name"]
+        event = self._event
+        backoff = self.backoffs.setdefault(name, Backoff())
+        try:
+            event(pod, "Normal", "Pulled", await self._image(pod, action.container), name)
+            spec = await self._spec(pod, action, state)
+            container_id = await self._runtime.start_container(spec)
+        except (RuntimeFailure, OSError) as error:
+            failure = error if isinstance(error, RuntimeFailure) else RuntimeFailure("CreateContainerError", str(error))
+            self._note_failure(pod, action.container, failure, backoff)
+            return False
+        if self.failures.pop(name, None) is not None:
+            backoff = self.backoffs[name] = Backoff()
+        if action.attempt:
+            backoff.raise_(trio.current_time())
+        event(pod, "Normal", "Created", f"Container created: {name}", name)
+        event(pod, "Normal", "Started", f"Container started: {name}", name)
+        post_start = (action.container.get("lifecycle") or {}).get("postStart")
+        if post_start and self._around is not None:
+            return await self._post_start(pod, action.container, container_id, post_start)
+        return True
+
+    async def _image(self, pod: Object, container: Object) -> str:
+        """Have the container's image; answers what to say of it."""
+        image = container.get("image", "")
+        if self._around is None:
+            pulled = await self._runtime.ensure_image(pod, container)
+            if pulled:
+                return f'Successfully pulled image "{image}"'
+            return f'Container image "{image}" already present on machine'
+
+        def pulling() -> None:
+            self._event(pod, "Normal", "Pulling", f'Pulling image "{image}"', container["name"])
+
+        secrets = await self._around.pull_secrets(pod)
+        return await self._around.images.ensure(pod, container, secrets, pulling)
+
+    async def _spec(self, pod: Object, action: StartContainer, state: PodState) -> ContainerSpec:
+        if self._around is None:
+            return ContainerSpec(pod, action.container, state.sandbox_id, action.role, action.attempt)
+
+        def warn(reason: str, message: str) -> None:
+            self._event(pod, "Warning", reason, message)
+
+        return await self._around.container_spec(pod, action, state, warn)
+
+    def _note_failure(self, pod: Object, container: Object, failure: RuntimeFailure, backoff: Backoff) -> None:
+        name, image = container["name"], container.get("image", "")
+        event = self._event
+        self.failures[name] = self.fresh[name] = (failure.reason, failure.message)
+        if failure.reason == "CreateContainerConfigError":
+            backoff.seconds, backoff.since = CONFIG_RETRY_SECONDS, trio.current_time()
+        else:
+            backoff.raise_(trio.current_time())
+        if failure.reason not in IMAGE_REASONS:
+            event(pod, "Warning", "Failed", f"Error: {failure.message}", name)
+            return
+        if failure.reason == "ErrImageNeverPull":
+            event(pod, "Warning", failure.reason, failure.message, name)
+        elif failure.reason == "InvalidImageName":
+            event(pod, "Warning", "InspectFailed", failure.message, name)
+        else:
+            event(pod, "Warning", "Failed", f'Failed to pull image "{image}": {failure.message}', name)
+        if self._around is not None:
+            event(pod, "Warning", "Failed", f"Error: {failure.reason}", name)
+
+    async def _post_start(self, pod: Object, container: Object, container_id: str, handler: Object) -> bool:
+        assert self._around is not None
+        state = await self._runtime.observe(pod)
+        target = Target(pod, container, container_id, state.ips[0] if state.ips else "")
+        try:
+            await self._around.actions.hook(target, handler, 0)
+        except HookFailure:
+            name = container["name"]
+            self._event(pod, "Warning", "FailedPostStartHook", "PostStartHook failed", name)
+            self.fresh[name] = ("PostStartHookError", "PostStartHook failed")
+            self._event(pod, "Normal", "Killing", "FailedPostStartHook", name)
+            await self._stopping.one(pod, container, container_id, grace_of(pod))
+            return False
+        return True
