@@ -49,7 +49,7 @@ async def _stop(pid: int, directory: Path) -> None:
         return
     with trio.move_on_after(STOP_SECONDS):
         while read_status(directory) is not None:
-            await trio.sleep(LOOK_SECONDS)
+            await trio.sleep(LOOK_SECONDS)  # noqa: ASYNC110  # a lock of another process: nothing tells when it goes
         return
     raise ConfigurationError(f"process {pid} does not end; kill it, then run `kubrick down` again")
 

@@ -104,8 +104,8 @@ class Kernel:
         read: dict[str, Any] = {}
         for plugin, register in self.plugins.implementers("kubrick_register_settings"):
             if settings := register():
-                table = {**self.plugins.defaults.get(plugin, {}), **self.composition.plugins.get(plugin, {})}
-                read[plugin] = structure(settings, table, f"{self.composition.source}: [plugins.{plugin}]")
+                merged = {**self.plugins.defaults.get(plugin, {}), **self.composition.plugins.get(plugin, {})}
+                read[plugin] = structure(settings, merged, f"{self.composition.source}: [plugins.{plugin}]")
         for plugin, table in self.composition.plugins.items():
             if table and plugin not in read and self.plugins.has_plugin(plugin):
                 where = f"{self.composition.source}: [plugins.{plugin}]"

@@ -132,7 +132,8 @@ class APIServer:
     def _certificate_names(self, shown: str) -> set[str]:
         service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
         names = {"127.0.0.1", "localhost", *service, self._service_ip, shown, self._advertised(shown)}
-        return names | {stdlib_socket.gethostname()} | {*self._settings.certificate_names, *self._settings.further_hosts}
+        chosen = self._settings
+        return names | {stdlib_socket.gethostname(), *chosen.certificate_names, *chosen.further_hosts}
 
     def _advertised(self, host: str) -> str:
         return self._settings.advertise_address or (own_address() if host in ANY_ADDRESS else host)

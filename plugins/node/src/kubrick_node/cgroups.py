@@ -61,8 +61,9 @@ class Cgroups:
             _remove(tree.joinpath(self._name, *cgroup_parts(pod)))
 
     def remove_all(self) -> None:
-        """Everything that is empty."""
-        for tree in self._trees():
+        """Everything that is empty, also in the trees where only the runtime makes something."""
+        found = {self._root, *(folder.resolve() for folder in self._root.iterdir() if folder.is_dir())}
+        for tree in sorted(found):
             _remove(tree / self._name)
 
     def _trees(self) -> list[Path]:

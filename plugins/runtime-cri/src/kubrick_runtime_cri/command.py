@@ -75,15 +75,18 @@ def _ask(file: Path | None, data_dir: Path | None, question: Callable[[Images], 
     if not Path(socket).is_socket():
         raise ConfigurationError(f"no containerd runs in {directory}; start a cluster with real containers there")
 
-    async def ask() -> T:
+    async def ask() -> T | ConfigurationError:
         async with trio.open_nursery() as nursery:
             channel = Channel(socket)
             await nursery.start(channel.run)
-            answer = await question(Images(Calls(channel), "ctr", socket))
+            try:
+                answer: T | ConfigurationError = await question(Images(Calls(channel), "ctr", socket))
+            except (RuntimeFailure, RPCError) as error:
+                answer = ConfigurationError(str(error))
             nursery.cancel_scope.cancel()
         return answer
 
-    try:
-        return trio.run(ask, strict_exception_groups=False)
-    except (RuntimeFailure, RPCError) as error:
-        raise ConfigurationError(str(error)) from None
+    answer = trio.run(ask)
+    if isinstance(answer, ConfigurationError):
+        raise answer
+    return answer
