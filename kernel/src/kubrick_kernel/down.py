@@ -48,8 +48,8 @@ async def _stop(pid: int, directory: Path) -> None:
     except ProcessLookupError:
         return
     with trio.move_on_after(STOP_SECONDS):
-        while read_status(directory) is not None:
-            await trio.sleep(LOOK_SECONDS)  # noqa: ASYNC110  # a lock of another process: nothing tells when it goes
+        while read_status(directory) is not None:  # noqa: ASYNC110  # another process's lock
+            await trio.sleep(LOOK_SECONDS)
         return
     raise ConfigurationError(f"process {pid} does not end; kill it, then run `kubrick down` again")
 
