@@ -68,10 +68,13 @@ class Substream:
             self.wake = None
 
     async def receive_some(self, max_bytes: int = READ_SIZE, /) -> bytes:
-        """What has arrived; b"" when the peer will send no more (or the connection broke)."""
+        """What has arrived; b"" when the peer will send no more. Raises trio.BrokenResourceError when the stream
+        was reset or the connection broke."""
         while not self._pieces:
             if self._ended:
                 await trio.lowlevel.checkpoint()
+                if self.was_reset:
+                    raise trio.BrokenResourceError("the stream was reset")
                 return b""
             self._arrived = trio.Event()
             await self._arrived.wait()
@@ -200,7 +203,7 @@ class Multiplexer:
         self._opened.close()
         self._queue.close()
         for stream in list(self._streams.values()):
-            stream.end()
+            stream.end(reset=True)
 
     async def read(self) -> None:
         """Read until the connection is over."""

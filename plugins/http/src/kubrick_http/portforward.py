@@ -5,6 +5,7 @@ port could not be reached. Over SPDY a pair shares a requestID; kubectl since 1.
 WebSocket; the older WebSocket form has its ports in the URL, and two channels for each.
 """
 
+import math
 import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -25,6 +26,7 @@ PROTOCOL = "portforward.k8s.io"
 TUNNEL = f"SPDY/3.1+{PROTOCOL}"
 PAIR_TIMEOUT = 30.0
 MAX_PAIRS = 1000
+LAST_WORDS = 1.0
 READ_SIZE = 32768
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -51,18 +53,21 @@ class Forwarder(Protocol):
         ...
 
 
-async def splice(one: Forwarded, other: Forwarded) -> None:
-    """Pass everything on, both ways, until both have ended or one breaks."""
+async def splice(near: Forwarded, far: Forwarded) -> None:
+    """Pass everything on between a client and a pod until the pod's side has ended or either breaks. kubectl
+    hears nothing more of a connection before its error stream ends, so that we can't wait for its own end."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_pump, one, other, nursery.cancel_scope)
-        nursery.start_soon(_pump, other, one, nursery.cancel_scope)
+        nursery.start_soon(_pump, near, far, nursery.cancel_scope, math.inf)
+        nursery.start_soon(_pump, far, near, nursery.cancel_scope, LAST_WORDS)
 
 
-async def _pump(source: Forwarded, target: Forwarded, scope: trio.CancelScope) -> None:
+async def _pump(source: Forwarded, target: Forwarded, scope: trio.CancelScope, grace: float) -> None:
+    """One direction; the other has `grace` seconds after its end."""
     try:
         while data := await source.receive_some(READ_SIZE):
             await target.send_all(bytes(data))
         await target.send_eof()
+        scope.deadline = min(scope.deadline, trio.current_time() + grace)
     except GONE:
         scope.cancel()
 

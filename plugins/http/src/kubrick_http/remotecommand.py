@@ -302,7 +302,10 @@ class Merged:
             waiting = []
             for channel, stream in list(self._open.items()):
                 if stream.readable:
-                    data = await stream.receive_some(PIECE)
+                    try:
+                        data = await stream.receive_some(PIECE)
+                    except trio.BrokenResourceError:
+                        data = b""  # streaming servers reset what they are done with
                     if not data:
                         del self._open[channel]
                     return channel, data
