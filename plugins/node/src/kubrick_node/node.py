@@ -3,6 +3,7 @@
 Without one (a composition of hollow nodes only) it has nothing to do and is done at once.
 """
 
+import math
 import shutil
 import socket
 from collections.abc import Awaitable, Callable
@@ -128,7 +129,8 @@ class Node:
                 await trio.sleep_forever()
         finally:
             self.agent = None
-            if not settings.keep_pods:
+            # Only at an ordered end: an agent that crashes finds its pods again.
+            if trio.current_effective_deadline() == -math.inf and not settings.keep_pods:
                 with trio.move_on_after(END_SECONDS, shield=True):
                     await self._end_pods(runtime, around, cgroups)
 
