@@ -11,10 +11,10 @@ from typing import Any
 
 import trio
 
-from kubrick_kernel import Composition, Kernel
 from kubrick_network.service import Network
+from kubrick_network.testing import network_alone
 
-BRICKS = ("network", "cni-bridge", "cni-host-local", "cni-loopback", "cni-portmap")
+BRICKS = ("cni-bridge", "cni-host-local", "cni-loopback", "cni-portmap")
 
 
 def say(line: str) -> None:
@@ -23,8 +23,7 @@ def say(line: str) -> None:
 
 
 async def main(data_dir: Path, settings: dict[str, Any]) -> None:
-    composition = Composition(store="memory", enable=BRICKS, plugins={"network": settings})
-    kernel = Kernel(composition, data_dir=data_dir)
+    kernel = network_alone(*BRICKS, data_dir=data_dir, settings=settings)
     async with trio.open_nursery() as nursery:
         await nursery.start(kernel.run)
         say("ready")

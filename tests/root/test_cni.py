@@ -273,6 +273,15 @@ def test_deletion_leaves_nothing_even_when_the_namespace_is_gone(
     assert node.links() == set()
 
 
+def test_an_add_that_was_cut_off_may_be_repeated(node: Node, boxes: list[Box], tmp_path: Path) -> None:
+    first = node.add(boxes[0])
+    for file in (*(tmp_path / "results").iterdir(), *(node.state / "net").glob("*:*"), node.state / "net" / ip(first)):
+        file.unlink()
+    again = node.add(boxes[0])
+    assert again.interfaces[1].name == first.interfaces[1].name
+    assert talk(boxes[0].namespace, "10.22.0.1", PORT, node.host, "10.22.0.1") == ip(again)
+
+
 def test_a_failed_add_leaves_nothing(node: Node, boxes: list[Box]) -> None:
     sh("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other", ns=boxes[0].namespace)
     with pytest.raises(CNIError, match=r"container veth name .* already exists"):

@@ -18,10 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from kubrick_cni_host_local.disk import locked
 from kubrick_cni_host_local.plugin import HostLocal, read_resolv_conf
 from kubrick_cni_host_local.ranges import parse_range_sets
-from kubrick_kernel import Composition, Kernel, build_plugin_manager
 from kubrick_network import CNIError, Request
 from kubrick_network.contract import ADD, CHECK, DEL, GC, STATUS
-from kubrick_network.testing import check_plugin, request
+from kubrick_network.testing import check_plugin, network_alone, request
 
 PLUGIN = HostLocal()
 
@@ -37,9 +36,8 @@ def add(folder: Path, container: str = "box", **ipam: Any) -> list[str]:
 
 
 def test_it_answers_the_hook() -> None:
-    manager = build_plugin_manager(Composition(store="memory", enable=("network", "cni-host-local")))
-    kernel = Kernel(Composition(store="memory", enable=("network", "cni-host-local")), plugins=manager)
-    (plugins,) = manager.hook.kubrick_register_cni(kernel=kernel)
+    kernel = network_alone("cni-host-local")
+    (plugins,) = kernel.plugins.hook.kubrick_register_cni(kernel=kernel)
     assert [plugin.name for plugin in plugins] == ["host-local"]
 
 

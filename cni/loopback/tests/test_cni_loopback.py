@@ -3,15 +3,13 @@
 from ipaddress import ip_interface
 
 from kubrick_cni_loopback.plugin import result
-from kubrick_kernel import Composition, Kernel, build_plugin_manager
 from kubrick_network import Address, Interface, Result, render_result
-from kubrick_network.testing import request
+from kubrick_network.testing import network_alone, request
 
 
 def test_it_answers_the_hook() -> None:
-    composition = Composition(store="memory", enable=("network", "cni-loopback"))
-    manager = build_plugin_manager(composition)
-    (plugins,) = manager.hook.kubrick_register_cni(kernel=Kernel(composition, plugins=manager))
+    kernel = network_alone("cni-loopback")
+    (plugins,) = kernel.plugins.hook.kubrick_register_cni(kernel=kernel)
     assert [plugin.name for plugin in plugins] == ["loopback"]
 
 

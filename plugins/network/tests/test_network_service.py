@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import trio
 
-from kubrick_kernel import Composition, ConfigurationError, Kernel, build_plugin_manager, hookimpl
+from kubrick_kernel import ConfigurationError, Kernel, hookimpl
 from kubrick_network import CNIPlugin, Plugins
 from kubrick_network.service import Network, parse_call, serve
 from kubrick_network.shim import install, source
-from kubrick_network.testing import Fake
+from kubrick_network.testing import Fake, network_alone
 
 ENVIRONMENT = {
     "CNI_COMMAND": "ADD",
@@ -131,10 +131,7 @@ class Brick:
 
 
 def make_kernel(tmp_path: Path, **settings: Any) -> Kernel:
-    composition = Composition(store="memory", enable=("network",), plugins={"network": settings})
-    manager = build_plugin_manager(composition)
-    manager.register(Brick(), "brick")
-    return Kernel(composition, data_dir=tmp_path, plugins=manager)
+    return network_alone(data_dir=tmp_path, extra={"brick": Brick()}, settings=settings)
 
 
 async def test_the_component_prepares_what_a_runtime_reads_and_answers_it(
@@ -166,3 +163,9 @@ async def test_a_program_named_as_standard_lies_in_the_folder(tmp_path: Path, nu
     await nursery.start(kernel.run)
     assert await run(kernel.find(Network).bin_dir / "mine") == (0, {"cniVersion": "1.0.0"})
     kernel.shutdown()
+
+
+def test_a_user_without_rights_is_told_what_is_missing(tmp_path: Path) -> None:
+    kernel = make_kernel(tmp_path)
+    lines = [line for found in kernel.plugins.hook.kubrick_register_checks(kernel=kernel) for line in found]
+    assert ("networks of containers need root; run kubrick as root" in lines) is (os.geteuid() != 0)

@@ -140,12 +140,15 @@ def _make_pair(ip: IPRoute, plan: Plan, bridge: Link, netns: str) -> Link:
             peer["address"] = settings.mac
         if settings.mtu:
             peer["mtu"] = more["mtu"] = settings.mtu
-        delete_link(ip, plan.host)  # of an ADD that was cut off
-        ip.link("add", ifname=plan.host, kind="veth", peer=peer, **more)
-    except NetlinkError as error:
-        if error.code == errno.EEXIST:
-            raise CNIError(IO_FAILURE, f"container veth name ({plan.ifname!r}) already exists", netns) from error
-        raise
+        pair = {"ifname": plan.host, "kind": "veth", "peer": peer, **more}
+        try:
+            ip.link("add", **pair)
+        except NetlinkError as error:
+            if error.code != errno.EEXIST:
+                raise
+            if not delete_link(ip, plan.host):  # else it is of an ADD that was cut off
+                raise CNIError(IO_FAILURE, f"container veth name ({plan.ifname!r}) already exists", netns) from error
+            ip.link("add", **pair)
     finally:
         os.close(namespace)
     host = need_link(ip, plan.host)

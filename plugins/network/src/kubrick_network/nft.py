@@ -23,7 +23,8 @@ Object = dict[str, Any]
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def load() -> ctypes.CDLL:
+    """The library. Raises CNIError when it isn't installed."""
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as error:
@@ -50,7 +51,7 @@ class Refused(CNIError):
 
 
 def _run(commands: str, flags: int) -> str:
-    library = _library()
+    library = load()
     with _lock:
         context = library.nft_ctx_new(0)
         if not context:

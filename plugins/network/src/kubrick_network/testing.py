@@ -5,12 +5,14 @@
 A plugin that acts on links wants a real namespace; one that doesn't takes any path.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_interface
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
+from kubrick_kernel import Composition, Kernel, Profile, build_plugin_manager, hookimpl
 from kubrick_network.contract import ADD, CHECK, DEL, GC, STATUS, CNIPlugin, Request
 from kubrick_network.errors import CHECK_FAILED, CNIError
 from kubrick_network.plugins import Plugins
@@ -119,3 +121,28 @@ def check_plugin(
     assert result is not None, "after collection the container can be attached again"
     call(DEL, {"prevResult": render_result(result, LATEST)})
     plugins.teardown(plugin.name, request(DEL, netns=netns, **config))
+
+
+class _Alone:
+    """The profile of a program that is nothing but a network."""
+
+    def __init__(self, plugins: tuple[str, ...]) -> None:
+        self._profile = Profile("alone", "nothing but a network", plugins=plugins, store="memory")
+
+    @hookimpl
+    def kubrick_register_profiles(self) -> Sequence[Profile]:
+        return [self._profile]
+
+
+def network_alone(
+    *plugins: str,
+    data_dir: Path | None = None,
+    extra: Mapping[str, object] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Kernel:
+    """A kernel with the network, the installed `plugins` and those given as objects (`extra`), and no
+    other: none of what a profile would start. `settings` are the network's."""
+    composition = Composition(profile="alone", plugins={"network": dict(settings or {})})
+    alone = _Alone(("network", *plugins))
+    manager = build_plugin_manager(composition, {"profiles-alone": alone, **(extra or {})})
+    return Kernel(composition, data_dir=data_dir, plugins=manager)
