@@ -48,7 +48,7 @@ def kubrick_register_checks(kernel: Kernel) -> Sequence[str]:
     problems = []
     try:
         kernel.settings("proxy-nftables").check()
-        open_nft()
+        open_nft().close()
     except ConfigurationError as error:
         problems.append(str(error))
     if os.geteuid() != 0:

@@ -51,6 +51,7 @@ class Guard:
         finally:
             if not self._settings.leave_rules:
                 self._remove(nft, "".join(ruleset.removal() for ruleset in rulesets))
+            nft.close()
 
     def _remove(self, nft: Nft, commands: str) -> None:
         try:

@@ -53,14 +53,22 @@ class Health:
         self.pending_since: float | None = None
         self.last_updated = clock.now()
         self.eligible = True
+        self._settled = trio.Event()
 
     def queued(self) -> None:
         if self.pending_since is None:
             self.pending_since = trio.current_time()
 
+    async def settled(self) -> None:
+        """Returns when nothing is pending."""
+        while self.pending_since is not None:
+            await self._settled.wait()
+
     def synced(self) -> None:
         self.pending_since = None
         self.last_updated = self._clock.now()
+        self._settled.set()
+        self._settled = trio.Event()
 
     @property
     def healthy(self) -> bool:

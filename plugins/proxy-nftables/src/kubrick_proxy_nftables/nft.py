@@ -45,6 +45,8 @@ class Nft(Protocol):
         """Changes when the table is replaced or rules of these chains come or go; None if one is missing."""
         ...
 
+    def close(self) -> None: ...
+
 
 class Library:
     """`Nft` by libnftables. Raises OSError if it isn't installed."""
@@ -61,6 +63,7 @@ class Library:
         self._netfilter = Netfilter()
         self.generation = self._netfilter.generation
         self.fingerprint = self._netfilter.fingerprint
+        self.close = self._netfilter.close
 
     def run(self, commands: str) -> None:
         library = self._library
@@ -84,6 +87,7 @@ class Program:
         self._netfilter = Netfilter()
         self.generation = self._netfilter.generation
         self.fingerprint = self._netfilter.fingerprint
+        self.close = self._netfilter.close
 
     def run(self, commands: str) -> None:
         command = [self._path, "-f", "-"]

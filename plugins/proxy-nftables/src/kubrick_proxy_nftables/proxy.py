@@ -57,10 +57,15 @@ class Proxy:
         self.metrics = metrics.Metrics()
         self.ports: dict[str, int] = {}
         """Where /healthz and /metrics answer, once it runs."""
+        self._health = health.Health(kernel.clock)
+
+    async def settled(self) -> None:
+        """Returns when everything that the informers have seen is in the kernel."""
+        await self._health.settled()
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         kernel, settings = self._kernel, self._settings
-        state = health.Health(kernel.clock)
+        state = self._health
         async with trio.open_nursery() as nursery:
             for name, listen, answer in (
                 ("healthz", settings.healthz_listen, health.routes(state)),
@@ -224,7 +229,7 @@ class Syncer:
             kind = metrics.FULL if full else metrics.PARTIAL
             self._metrics.sync_seconds[kind].observe(now - began)
         self._metrics.last_sync = self._kernel.clock.timestamp()
-        if not self._dirty:
+        if not self._dirty and not self._base_changed:
             self._health.synced()
 
     async def _compile(self) -> dict[Family, dict[str, Part | None]]:

@@ -55,6 +55,9 @@ class FakeNft:
             return None
         return (found.handle, *(len(found.chains[name].rules) for name in chains))
 
+    def close(self) -> None:
+        """Nothing to do: the tables stay."""
+
     def listing(self) -> str:
         """All tables as text."""
         return "\n".join(table.listing() for _, table in sorted(self.tables.items()))
