@@ -27,12 +27,12 @@ def ending(name, code):
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 async def test_the_hollow_runtime_keeps_the_contract(check, autojump_clock):
-    hollow = HollowRuntime(Addresses(IPv4Network("10.1.0.0/28")), "172.16.0.2", TrioClock(), Random(1))
+    hollow = HollowRuntime(Addresses(IPv4Network("10.1.0.0/28")), TrioClock(), Random(1))
     await check(Subject(hollow, living, ending))
 
 
 async def test_an_address_is_given_back_once(autojump_clock):
-    hollow = HollowRuntime(Addresses(IPv4Network("10.1.0.0/29")), "172.16.0.2", TrioClock(), Random(1))
+    hollow = HollowRuntime(Addresses(IPv4Network("10.1.0.0/29")), TrioClock(), Random(1))
     first = living("first")
     sandbox = await hollow.run_sandbox(first, 0)
     await hollow.stop_sandbox(first, sandbox)

@@ -19,7 +19,6 @@ from kubrick_apiserver import read, watching
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import WebBody
 from kubrick_apiserver.discovery import Discovery
-from kubrick_http.writer import NOT_FOUND, text_response
 from kubrick_apiserver.negotiation import (
     JSON,
     YAML,
@@ -34,6 +33,7 @@ from kubrick_apiserver.registry import Registry, refused
 from kubrick_apiserver.specification import Specification
 from kubrick_apiserver.warning import warning_headers
 from kubrick_apiserver.web import Request, Response
+from kubrick_http.writer import NOT_FOUND, text_response
 
 if TYPE_CHECKING:
     from kubrick_apiserver.connect.table import Connect
@@ -209,7 +209,12 @@ class ResourceHandler:
                 return _versioned(table.build([obj], now, metadata, first), form)
 
             frames = watching.Frames(registry, resource, ("table", form.version, include), tabulate)
-        return Response(200, JSON, watching.Stream(registry, resource, asked, frames))
+        stream = watching.Stream(registry, resource, asked, frames)
+        if request.headers.get("upgrade", "").lower() == "websocket":
+            from kubrick_apiserver.websocket_watch import watched
+
+            return watched(request.headers, stream)
+        return Response(200, JSON, stream)
 
     def _document(self, request: Request) -> Response:
         """Discovery and OpenAPI."""

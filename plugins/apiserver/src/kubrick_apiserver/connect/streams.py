@@ -4,11 +4,11 @@ from kubrick_api.errors import bad_request
 from kubrick_api.names import GVK
 from kubrick_api.storage import Call
 from kubrick_api_core.agents import Target
-from kubrick_apiserver import write
 from kubrick_apiserver.connect.nodes import Nodes
 from kubrick_apiserver.connect.pods import container_of, node_of, pod_of
 from kubrick_apiserver.options import flag
 from kubrick_apiserver.registry import Registry, refused
+from kubrick_apiserver.transaction import admission_of
 from kubrick_apiserver.web import Request, Response
 from kubrick_http import portforward, remotecommand
 from kubrick_http.remotecommand import Streams
@@ -76,7 +76,7 @@ class PodStreams:
         registry = self._registry
         context = registry.context(call.user, call.subresource)
         resource = registry.resource(call.resource)
-        attributes = write.admission_of(registry, resource, call, "CONNECT", call.namespace, call.name, context)
+        attributes = admission_of(registry, resource, call, "CONNECT", call.namespace, call.name, context)
         attributes.kind = GVK("", "v1", kind)
         attributes.object = {"kind": kind, "apiVersion": "v1", **dict(call.params)}
         _, record = await registry.chain.mutate(attributes)
