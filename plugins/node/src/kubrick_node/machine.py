@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from kubrick_api.quantity import Quantity
+from kubrick_api.quantity import canonical
 
 KUBELET_VERSION = "v1.36.0+kubrick"
 EVICTION_MEMORY = 100 << 20
@@ -49,8 +49,8 @@ def read_facts(directory: Path) -> Facts:
     disk = os.statvfs(_existing(directory))
     pages = {}
     for folder in sorted(Path("/sys/kernel/mm/hugepages").glob("hugepages-*kB")):
-        size = int(folder.name[10:-2]) * 1024
-        pages[f"hugepages-{Quantity.from_milli(size * 1000, 'binary')}"] = size * int(_text(folder / "nr_hugepages"))
+        size = int(folder.name[10:-2])
+        pages[f"hugepages-{canonical(f'{size}Ki')}"] = size * 1024 * int(_text(folder / "nr_hugepages"))
     memory = meminfo(Path("/proc/meminfo").read_text())
     return Facts(os.cpu_count() or 1, memory["MemTotal"], disk.f_frsize * disk.f_blocks, pages)
 
@@ -108,7 +108,7 @@ def resources(facts: Facts, pods: int) -> tuple[dict[str, str], dict[str, str]]:
         "memory": f"{max(facts.memory - EVICTION_MEMORY, 0) // 1024}Ki",
     }
     for name, amount in facts.hugepages.items():
-        capacity[name] = allocatable[name] = str(Quantity.from_milli(amount * 1000, "binary"))
+        capacity[name] = allocatable[name] = canonical(f"{amount // 1024}Ki")
     return capacity, allocatable
 
 

@@ -43,6 +43,8 @@ class StaticPods:
     async def run(self) -> None:
         while True:
             self.look()
+            for mirror in list(self._mirrors.values()):
+                await self.settle(mirror)
             for pod in list(self._pods.values()):
                 await self._mirror(pod)
             await trio.sleep(CHECK_SECONDS)

@@ -10,9 +10,7 @@ taken down without anybody remembering it::
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -141,6 +139,7 @@ class Surroundings:
         volumes = self._volumes.get(uid)
         if volumes is None:
             volumes = self._volumes[uid] = PodVolumes()
+            self._pods[uid] = pod
             self._hold(pod)
         now = trio.current_time()
         volumes.failed.clear()
@@ -219,7 +218,6 @@ class Surroundings:
 
     def make_cgroup(self, pod: Object) -> None:
         """Before the sandbox. Raises RuntimeFailure."""
-        self._pods[pod["metadata"]["uid"]] = pod
         if self._cgroups is None:
             return
         try:
@@ -360,14 +358,16 @@ class Surroundings:
         self._volumes.pop(uid, None)
         self._references.release(pod)
         self._tokens.forget(uid)
+        self._pods.pop(uid, None)
+        if self._cgroups is not None:
+            self._cgroups.remove(pod)
         await self._take_down(uid)
 
     async def forget(self, pod: Object) -> None:
         """The pod is gone: nothing of it stays."""
+        uid = pod["metadata"]["uid"]
         await self.release(pod)
-        await trio.to_thread.run_sync(
-            partial(shutil.rmtree, self.directory(pod["metadata"]["uid"]), ignore_errors=True)
-        )
+        await self.forget_orphan(uid)
 
     async def _take_down(self, uid: str) -> None:
         directory = self.directory(uid)
@@ -391,4 +391,4 @@ class Surroundings:
     async def forget_orphan(self, uid: str) -> None:
         """Take down what a pod left that nobody knows any more."""
         await self._take_down(uid)
-        await trio.to_thread.run_sync(partial(shutil.rmtree, self.directory(uid), ignore_errors=True))
+        await remove_tree(self.directory(uid))

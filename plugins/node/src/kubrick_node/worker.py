@@ -83,6 +83,7 @@ class PodWorker:
         self._scope: trio.CancelScope | None = None
         self._grace = float("inf")
         self._wound_up = False
+        self._active_since: float | None = None
         self._stopping = Stopping(runtime, around, self._say)
         self._starting = Starting(runtime, around, reporter.event, self._stopping)
         self._ended_at: dict[str, float] = {}
@@ -195,10 +196,13 @@ class PodWorker:
     def _deadline(self) -> float:
         """When (trio time) the pod has been active for too long."""
         seconds = self.pod["spec"].get("activeDeadlineSeconds")
-        started = self.pod.get("status", {}).get("startTime")
-        if seconds is None or started is None or self.pod["status"].get("phase") in ("Succeeded", "Failed"):
+        status = self.pod.get("status", {})
+        if seconds is None or status.get("phase") in ("Succeeded", "Failed"):
             return float("inf")
-        return self._trio_time(datetime.fromisoformat(started)) + float(seconds)
+        if self._active_since is None:
+            started = status.get("startTime")
+            self._active_since = self._trio_time(datetime.fromisoformat(started) if started else None)
+        return self._active_since + float(seconds)
 
     def _situation(self, state: PodState) -> Situation:
         now, starting = trio.current_time(), self._starting

@@ -20,10 +20,26 @@ from kubrick_node.volumes.ownership import give_to_group
 
 Object = dict[str, Any]
 
+SMALL = 100
+"""Entries of a tree that is removed faster than a thread is started."""
+
 
 async def remove_tree(directory: Path) -> None:
-    """In a thread: it may be much."""
-    await trio.to_thread.run_sync(mounting.remove_tree, directory)
+    """Unmount and remove everything in it; in a thread when it is much. Raises VolumeFailure while anything is still
+    mounted there."""
+    if _is_small(directory):
+        mounting.remove_tree(directory)
+    else:
+        await trio.to_thread.run_sync(mounting.remove_tree, directory)
+
+
+def _is_small(directory: Path) -> bool:
+    entries = 0
+    for _, folders, files in os.walk(directory):
+        entries += len(folders) + len(files)
+        if entries > SMALL:
+            return False
+    return True
 
 
 class EmptyDir:
