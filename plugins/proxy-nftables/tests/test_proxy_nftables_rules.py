@@ -154,7 +154,7 @@ def test_a_node_port_enters_by_an_external_chain() -> None:
 
 def test_the_local_policy_keeps_the_nodes_own_traffic_free() -> None:
     ports = [{"name": "http", "port": 80, "nodePort": 30080}]
-    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "vips": ["203.0.113.9"], "ports": ports}
+    spec: Object = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "vips": ["203.0.113.9"], "ports": ports}
     web = service(**spec, loadBalancerSourceRanges=["198.51.100.0/24", "198.51.100.7/32", "172.16.0.0/12"])
     _, nft = compiled(web, slice_of(endpoint("10.128.2.5"), endpoint("10.128.1.7", "node-1")))
     chains = nft.tables["ip", "kube-proxy"].chains
@@ -173,7 +173,7 @@ def test_the_local_policy_keeps_the_nodes_own_traffic_free() -> None:
 
 
 def test_affinity_remembers_clients_per_endpoint() -> None:
-    affinity = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 90}}}
+    affinity: Object = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 90}}}
     _, nft = compiled(service(**affinity), slice_of(endpoint("10.128.2.5"), endpoint("10.128.2.6")))
     table = nft.tables["ip", "kube-proxy"]
     paths = ["shop/web/tcp/http__10.128.2.5/8080", "shop/web/tcp/http__10.128.2.6/8080"]

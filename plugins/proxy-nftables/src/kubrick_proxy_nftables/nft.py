@@ -7,11 +7,11 @@ virtual environment doesn't see. One call is one transaction: all of it happens 
 import ctypes
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from kubrick_kernel import ConfigurationError
-from kubrick_proxy_nftables.netlink import Netfilter
+from kubrick_proxy_nftables.netlink import Flow, Netfilter
 
 LIBRARY = "libnftables.so.1"
 MISSING = (
@@ -45,10 +45,40 @@ class Nft(Protocol):
         """Changes when the table is replaced or rules of these chains come or go; None if one is missing."""
         ...
 
+    def udp_flows(self, family: str) -> Iterable[Flow]:
+        """Every tracked UDP connection of "ip" or "ip6". Raises OSError where nothing is tracked."""
+        ...
+
+    def forget(self, flow: Flow, family: str) -> None:
+        """Stop tracking a connection; one that is gone already is fine. Raises OSError."""
+        ...
+
     def close(self) -> None: ...
 
 
-class Library:
+class Kernel:
+    """What both ways of sending commands have in common: everything else."""
+
+    def __init__(self) -> None:
+        self._netfilter = Netfilter()
+
+    def generation(self) -> int:
+        return self._netfilter.generation()
+
+    def fingerprint(self, family: str, table: str, chains: Sequence[str]) -> Fingerprint | None:
+        return self._netfilter.fingerprint(family, table, chains)
+
+    def udp_flows(self, family: str) -> Iterable[Flow]:
+        return self._netfilter.udp_flows(family)
+
+    def forget(self, flow: Flow, family: str) -> None:
+        self._netfilter.delete(flow, family)
+
+    def close(self) -> None:
+        self._netfilter.close()
+
+
+class Library(Kernel):
     """`Nft` by libnftables. Raises OSError if it isn't installed."""
 
     def __init__(self) -> None:
@@ -60,10 +90,7 @@ class Library:
             getattr(library, f"nft_ctx_{name}").argtypes = [ctypes.c_void_p]
         library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         self._library = library
-        self._netfilter = Netfilter()
-        self.generation = self._netfilter.generation
-        self.fingerprint = self._netfilter.fingerprint
-        self.close = self._netfilter.close
+        super().__init__()
 
     def run(self, commands: str) -> None:
         library = self._library
@@ -79,15 +106,12 @@ class Library:
                 _give_memory_back()
 
 
-class Program:
+class Program(Kernel):
     """`Nft` by the program ``nft``, a process for each transaction."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._netfilter = Netfilter()
-        self.generation = self._netfilter.generation
-        self.fingerprint = self._netfilter.fingerprint
-        self.close = self._netfilter.close
+        super().__init__()
 
     def run(self, commands: str) -> None:
         command = [self._path, "-f", "-"]

@@ -22,7 +22,6 @@ from kubrick_proxy_nftables.compiler import Compiled, compile_service, node_of
 from kubrick_proxy_nftables.conntrack import Fronts, changes, stale
 from kubrick_proxy_nftables.families import Family
 from kubrick_proxy_nftables.guard import Guard
-from kubrick_proxy_nftables.netlink import Netfilter
 from kubrick_proxy_nftables.nft import Fingerprint, Nft, Refused
 from kubrick_proxy_nftables.rules import GUARD, NODE, guard_part, node_part
 from kubrick_proxy_nftables.ruleset import RETIREMENT, TABLE, Part, Ruleset
@@ -296,7 +295,7 @@ class Syncer:
             changed = changes(pairs)
             if changed:
                 try:
-                    await trio.to_thread.run_sync(forget, family, changed)
+                    await trio.to_thread.run_sync(forget, self._nft, family, changed)
                 except OSError as error:
                     log.warning("UDP clients may stay with endpoints that are gone", reason=str(error))
 
@@ -308,11 +307,7 @@ class Syncer:
         self._checks.update(wanted)
 
 
-def forget(family: Family, changed: Fronts) -> None:
-    """Delete stale UDP connections from the kernel's table. Raises OSError."""
-    netfilter = Netfilter()
-    try:
-        for flow in list(stale(netfilter.udp_flows(family.nft), changed)):
-            netfilter.delete(flow, family.nft)
-    finally:
-        netfilter.close()
+def forget(nft: Nft, family: Family, changed: Fronts) -> None:
+    """Clean up behind UDP services that changed. Raises OSError."""
+    for flow in list(stale(nft.udp_flows(family.nft), changed)):
+        nft.forget(flow, family.nft)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 
+from kubrick_proxy_nftables.netlink import Flow
 from kubrick_proxy_nftables.nft import Fingerprint, Refused
 from kubrick_proxy_nftables.testing.tables import FakeChain, FakeSet, FakeTable
 
@@ -23,12 +24,14 @@ REFERENCE = re.compile(r"@(\S+)")
 
 
 class FakeNft:
-    """`Nft` without a kernel. `broken` makes every run fail with that text."""
+    """`Nft` without a kernel. `broken` makes every run fail with that text; `flows` are the tracked UDP
+    connections per family."""
 
     def __init__(self) -> None:
         self.tables: dict[tuple[str, str], FakeTable] = {}
         self.transactions: list[str] = []
         self.broken = ""
+        self.flows: dict[str, list[Flow]] = {"ip": [], "ip6": []}
         self._generation = 1
         self._handles = 0
 
@@ -54,6 +57,13 @@ class FakeNft:
         if found is None or any(name not in found.chains for name in chains):
             return None
         return (found.handle, *(len(found.chains[name].rules) for name in chains))
+
+    def udp_flows(self, family: str) -> list[Flow]:
+        return list(self.flows[family])
+
+    def forget(self, flow: Flow, family: str) -> None:
+        if flow in self.flows[family]:
+            self.flows[family].remove(flow)
 
     def close(self) -> None:
         """Nothing to do: the tables stay."""
