@@ -1,6 +1,7 @@
 """What probes and lifecycle hooks do: run a command, ask over HTTP, open a connection, ask a gRPC health
 service, or just wait. Thin; the words of failures are the kubelet's (Go's)."""
 
+import os
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -70,16 +71,23 @@ class Actions:
                 if code:
                     raise HookFailure(f"command '{' '.join(command)}' exited with {code}: {_text(err or out)}")
             elif handler.get("httpGet"):
-                with trio.fail_after(timeout or FOREVER):
-                    await _get(_url(target, handler["httpGet"]), handler["httpGet"].get("httpHeaders") or ())
+                await self._tell(_url(target, handler["httpGet"]), handler["httpGet"], timeout)
             elif handler.get("tcpSocket"):
                 raise HookFailure("invalid handler: tcpSocket hooks are not supported")
         except RuntimeFailure as failure:
             raise HookFailure(failure.message) from None
-        except trio.TooSlowError:
-            raise HookFailure("context deadline exceeded") from None
-        except (OSError, BadPort, HTTPFailure) as error:
+        except BadPort as error:
             raise HookFailure(str(error)) from None
+
+    async def _tell(self, url: str, action: Object, timeout: float) -> None:
+        """Ask over HTTP without looking at the answer."""
+        try:
+            with trio.fail_after(timeout or FOREVER):
+                await _get(url, action.get("httpHeaders") or ())
+        except trio.TooSlowError:
+            raise HookFailure(f'Get "{url}": context deadline exceeded') from None
+        except (OSError, HTTPFailure) as error:
+            raise HookFailure(f'Get "{url}": {_dial_error(error, urlsplit(url).netloc)}') from None
 
     async def _command(self, target: Target, command: Sequence[str], timeout: float) -> Answer:
         # Variables with values of their own only, as the kubelet expands probes' commands.
@@ -103,7 +111,7 @@ class Actions:
             why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
             return Answer(False, f'Get "{url}": {why}')
         except (OSError, HTTPFailure) as error:
-            return Answer(False, f'Get "{url}": {_dial_error(error)}')
+            return Answer(False, f'Get "{url}": {_dial_error(error, urlsplit(url).netloc)}')
         body = _text(bytes(response.body))
         if 200 <= response.code < 300:
             return Answer(True, body)
@@ -223,12 +231,13 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-def _dial_error(error: Exception) -> str:
+def _dial_error(error: Exception, where: str) -> str:
     """trio wraps what connecting met; Go names the address and the call."""
-    causes = [error, error.__cause__, *getattr(error.__cause__, "exceptions", ())]
+    inner = error.__cause__
+    causes = [error, inner, *getattr(inner, "exceptions", ())]
     for cause in reversed(causes):
-        if isinstance(cause, OSError) and cause.strerror:
-            return f"dial tcp: connect: {cause.strerror.lower()}"
+        if isinstance(cause, OSError) and cause.errno:
+            return f"dial tcp {where}: connect: {os.strerror(cause.errno).lower()}"
     return str(error)
 
 
@@ -243,7 +252,7 @@ async def _tcp(target: Target, action: Object, timeout: float) -> Answer:
     except trio.TooSlowError:
         return Answer(False, f"dial tcp {where}: i/o timeout")
     except OSError as error:
-        return Answer(False, _dial_error(error).replace("dial tcp", f"dial tcp {where}", 1))
+        return Answer(False, _dial_error(error, where))
     return Answer(True)
 
 
@@ -262,7 +271,8 @@ async def _grpc(target: Target, action: Object, timeout: float) -> Answer:
             return Answer(False, f"timeout: health rpc did not complete within {within}")
         return Answer(False, f'timeout: failed to connect service "{where}" within {within}: i/o timeout')
     except OSError as error:
-        return Answer(False, f'timeout: failed to connect service "{where}" within {within}: {_dial_error(error)}')
+        why = _dial_error(error, where)
+        return Answer(False, f'timeout: failed to connect service "{where}" within {within}: {why}')
     except HealthFailure as failure:
         if failure.code == UNIMPLEMENTED:
             why = "this server does not implement the grpc health protocol (grpc.health.v1.Health)"

@@ -21,7 +21,7 @@ from kubrick_node.qos import (
 
 Object = dict[str, Any]
 
-CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids")
+CONTROLLERS = ("cpu", "memory", "pids")
 ROOT = Path("/sys/fs/cgroup")
 
 
@@ -57,7 +57,7 @@ class Cgroups:
 
     def remove(self, pod: Object) -> None:
         """The pod's cgroup, once nothing runs in it."""
-        for tree in self._trees():
+        for tree in self._all_trees():
             _remove(tree.joinpath(self._name, *cgroup_parts(pod)))
 
     def remove_all(self) -> None:
@@ -71,6 +71,14 @@ class Cgroups:
             return [self._root]
         found = {(self._root / name).resolve() for name in CONTROLLERS if (self._root / name).is_dir()}
         return sorted(found)
+
+    def _all_trees(self) -> list[Path]:
+        """Runtimes use every controller there is, and leave our folders in all of them."""
+        return (
+            [self._root]
+            if self._unified
+            else sorted({path.resolve() for path in self._root.iterdir() if path.is_dir()})
+        )
 
     def _limit(self, folder: Path, limits: CgroupLimits) -> None:
         if self._unified:
