@@ -19,7 +19,7 @@ from kubrick_runtime_hollow.runtime import INFO, Addresses, HollowRuntime
 
 if TYPE_CHECKING:
     from kubrick_api_core.agents import Agent
-    from kubrick_node.serving import PodService
+    from kubrick_node.serving.service import PodService
 
 Object = dict[str, Any]
 
@@ -96,7 +96,8 @@ class HollowNodes:
             raise StatusError(500, "InternalError", f"error dialing backend: the hollow node {node} is stopped")
         known = self._services.get(node)
         if known is None or known[0] is not agent:
-            from kubrick_node.serving import AgentPaths, PodService
+            from kubrick_node.serving.paths import AgentPaths
+            from kubrick_node.serving.service import PodService
 
             clock = self._kernel.clock
             service = PodService(lambda: agent.pods, self._runtimes[node], clock)

@@ -71,6 +71,7 @@ class _Container:
     finished_at: datetime | None = None
     lines: deque[_Line] = field(factory=lambda: deque(maxlen=KEPT_LINES))
     grown: trio.Event = field(factory=trio.Event)
+    ended: trio.Event = field(factory=trio.Event)
     attached: "set[_Attached]" = field(factory=set)
 
     def state(self) -> ContainerState:
@@ -288,6 +289,7 @@ class ProcessRuntime(ContainerRuntime):
             if line:
                 keep(channel, line)
         container.finished_at = self._clock.now()
+        container.ended.set()
         container.grown.set()
         for attached in list(container.attached):
             attached.put(ERROR, exit_status(container.process.exit_code))
@@ -301,12 +303,12 @@ class ProcessRuntime(ContainerRuntime):
         raise RuntimeFailure("NotFound", f"container {container_id} not found")
 
     async def stop_container(self, pod: Object, container_id: str, grace: float) -> None:
-        process = self._container(container_id).process
-        process.signal(signal.SIGTERM)
+        container = self._container(container_id)
+        container.process.signal(signal.SIGTERM)
         with trio.move_on_after(grace):
-            await process.wait()
-        process.signal(signal.SIGKILL)
-        await process.wait()
+            await container.ended.wait()
+        container.process.signal(signal.SIGKILL)
+        await container.ended.wait()
 
     async def stop_sandbox(self, pod: Object, sandbox_id: str) -> None:
         there = self._pods.get(pod["metadata"]["uid"])
