@@ -1,5 +1,6 @@
 """A real node's agent against a whole control plane, on a scripted runtime, in virtual time."""
 
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from kubrick_api_core import CONFIG_MAPS, EVENTS, NODES, PODS, SECRETS
+from kubrick_api_core import CONFIG_MAPS, EVENTS, NODES, PODS, SECRETS, SERVICE_ACCOUNTS
 from kubrick_client import Client
+from kubrick_kernel import Kernel, hookimpl
+from kubrick_node import Mounted, Reference, VolumeFailure, VolumePlugin
 from kubrick_node.node import Node
 from kubrick_node.runtime import ContainerRuntime, RuntimeHealth
 from kubrick_node.settings import Settings
@@ -451,3 +454,90 @@ async def test_a_pod_that_is_done_gives_back_what_it_took(tmp_path, autojump_clo
         assert not (await world.runtime.observe(pod)).sandbox_ready
         await world.client.delete(PODS, "web", "default")
         await world.until_gone()
+
+
+async def test_a_token_is_renewed_before_it_ends(tmp_path, autojump_clock):
+    async with running(tmp_path) as world:
+        await world.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "robot"}}, "default")
+        source = {"serviceAccountToken": {"path": "token", "expirationSeconds": 1000, "audience": "shop"}}
+        await world.pod(serviceAccountName="robot", volumes=[{"name": "v", "projected": {"sources": [source]}}])
+        pod = await world.until_running()
+        file = world.directory(pod) / "volumes/kubernetes.io~projected/v/token"
+        first = file.read_text()
+        assert first.count(".") == 2
+        await trio.sleep(790)
+        assert file.read_text() == first
+        await trio.sleep(20)
+        assert file.read_text() != first
+
+
+class Magic:
+    """A stranger's kind of volume, which takes emptyDir over."""
+
+    name = "example.com/magic"
+
+    def __init__(self):
+        self.torn_down = []
+
+    @hookimpl
+    def kubrick_register_volumes(self, kernel: Kernel) -> Sequence[VolumePlugin]:
+        return [self]
+
+    def supports(self, volume):
+        return "emptyDir" in volume
+
+    def references(self, volume):
+        return [Reference("ConfigMap", "spell")]
+
+    async def set_up(self, job):
+        spell = await job.sources.config_map(job.pod["metadata"]["namespace"], "spell")
+        if spell is None:
+            raise VolumeFailure("no spell, no magic")
+        (job.directory / "magic").write_text(spell["data"]["word"])
+        return Mounted(job.directory, live=True)
+
+    async def tear_down(self, directory):
+        self.torn_down.append(directory.name)
+
+
+async def test_a_strangers_kind_of_volume_is_used_and_told_of_changes(tmp_path, autojump_clock):
+    async with running(tmp_path) as world:
+        await world.stop()
+        magic = Magic()
+        world.cluster.kernel.plugins.register(magic, "volume-magic")
+        await world.start()
+        await world.pod(volumes=[{"name": "v", "emptyDir": {}}])
+        await trio.sleep(1)
+        failure = 'MountVolume.SetUp failed for volume "v" : no spell, no magic'
+        assert await world.events("FailedMount") == [failure]
+        await world.client.create(CONFIG_MAPS, build.config_map("spell", word="abra"), "default")
+        pod = await world.until_running()
+        file = world.directory(pod) / "volumes/example.com~magic/v/magic"
+        assert file.read_text() == "abra"
+        await world.client.patch(CONFIG_MAPS, "spell", {"data": {"word": "cadabra"}}, "default")
+        await trio.sleep(1)
+        assert file.read_text() == "cadabra"
+        await world.client.delete(PODS, "web", "default")
+        await world.until_gone()
+        await trio.sleep(1)
+        assert magic.torn_down == ["v"]
+        assert not world.directory(pod).exists()
+
+
+async def test_an_idle_node_looks_at_no_pod(tmp_path, autojump_clock):
+    async with running(tmp_path) as world:
+        for number in range(5):
+            await world.pod(f"web-{number}")
+        for number in range(5):
+            await world.until_running(f"web-{number}")
+        await trio.sleep(5)
+        looked = []
+        observe = world.runtime.observe
+
+        async def counted(pod):
+            looked.append(pod["metadata"]["name"])
+            return await observe(pod)
+
+        world.runtime.observe = counted
+        await trio.sleep(600)
+        assert looked == []
