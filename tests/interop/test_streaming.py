@@ -1,6 +1,7 @@
 """kubectl's logs, exec, attach, cp, port-forward and proxy, the whole way to a process: API server, HTTPS to the
 node's agent, the runtime's streaming server. The containers are processes of this user."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -300,3 +301,58 @@ async def test_proxies_and_tokens(machine: Machine, kubectl: str) -> None:
     alone = ("--kubeconfig=/dev/null", f"--server={server}", f"--certificate-authority={authority}")
     code, out, err = await machine.run(kubectl, *alone, f"--token={token.strip()}", "get", "pods")
     assert (code, 'User "system:serviceaccount:default:default" cannot list' in err) == (1, True), err
+
+
+def with_the_kubernetes_package(kubeconfig: str, port: int) -> tuple[str, str, int, bytes]:
+    """The official client's exec and port-forward, in a thread: stdout, stderr, exit code, what a port answered."""
+    from kubernetes import client, config
+    from kubernetes.stream import portforward, stream
+
+    api_client = config.new_client_from_config(kubeconfig)
+    try:
+        core = client.CoreV1Api(api_client)
+        session = stream(
+            core.connect_get_namespaced_pod_exec,
+            "web",
+            "default",
+            command=["sh", "-c", "read line; echo got $line; echo err >&2; exit 5"],
+            stdin=True,
+            stdout=True,
+            stderr=True,
+            tty=False,
+            _preload_content=False,
+        )
+        session.write_stdin("hello\n")
+        session.run_forever(timeout=SECONDS)
+        out, err, code = session.read_stdout(), session.read_stderr(), session.returncode
+        session.close()
+        forward = portforward(core.connect_get_namespaced_pod_portforward, "web", "default", ports=str(port))
+        socket = forward.socket(port)
+        socket.setblocking(True)
+        socket.sendall(b"quiet")
+        answer = socket.recv(100)
+        forward.close()
+        return out, err, code, answer
+    finally:
+        api_client.rest_client.pool_manager.clear()
+        api_client.close()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::SyntaxWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_the_official_python_client(machine: Machine) -> None:
+    await machine.pod("web", shell(SLEEP))
+
+    async def shout(stream: trio.SocketStream) -> None:
+        async for data in stream:
+            await stream.send_all(data.upper())
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, shout, [listener])
+        port = listener.socket.getsockname()[1]
+        with trio.fail_after(SECONDS * 2):
+            found = await trio.to_thread.run_sync(with_the_kubernetes_package, str(machine.kubeconfig), port)
+        nursery.cancel_scope.cancel()
+    gc.collect()  # it leaves sockets to the collector, whose warnings are ignored only here
+    assert found == ("got hello\n", "err\n", 5, b"QUIET")

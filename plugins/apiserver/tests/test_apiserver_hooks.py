@@ -18,8 +18,11 @@ from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Reconcile
 from kubrick_apiserver.metrics import Exposition
 from kubrick_apiserver.server import APIServer
+from kubrick_apiserver.web import Handler, Request, Response
 from kubrick_client import connect
-from kubrick_kernel import Composition, Kernel, build_plugin_manager, hookimpl
+from kubrick_http.parser import Message
+from kubrick_http.pulse import Pulse
+from kubrick_kernel import Composition, Kernel, TrioClock, build_plugin_manager, hookimpl
 
 CONFIG_MAPS = GVR("", "v1", "configmaps")
 
@@ -61,6 +64,15 @@ class NoGold:
     async def validate(self, attributes: Attributes) -> None:
         if attributes.name == "gold":
             raise forbidden(attributes.resource, attributes.name, "all gold stays in the cave")
+
+
+class Asked:
+    """A connection, as far as the server looks at it."""
+
+    def __init__(self) -> None:
+        self.certificate: bytes | None = None
+        self.deadline = 0.0
+        self.pulse = Pulse(TrioClock())
 
 
 class Treasure:
@@ -117,6 +129,13 @@ class Stranger:
     def kubrick_register_collectors(self, kernel: Kernel) -> Sequence[Any]:
         return (Treasure(),)
 
+    @hookimpl
+    def kubrick_register_paths(self, kernel: Kernel) -> Mapping[str, Handler]:
+        async def riddle(request: Request) -> Response:
+            return Response(200, "text/plain", b"what opens at a word?")
+
+        return {"/riddle": riddle}
+
 
 async def test_a_plugin_takes_part_in_everything_the_server_does() -> None:
     composition = Composition(profile="api", store="memory", plugins={"apiserver": {"listen": ""}})
@@ -150,6 +169,10 @@ async def test_a_plugin_takes_part_in_everything_the_server_does() -> None:
         text = Exposition(server._collectors).text()
         assert b"treasure_chests 40.0" in text
         assert b"apiserver_request_total" in text
+
+        message = Message("GET", "/riddle", {"authorization": "Bearer open sesame"}, b"", True)
+        answer = await server.filters(message, Asked())
+        assert (answer.status, answer.body) == (200, b"what opens at a word?")
         kernel.shutdown()
 
 
