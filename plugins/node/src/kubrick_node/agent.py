@@ -10,6 +10,7 @@ from typing import Any
 import trio
 
 from kubrick_api.errors import StatusError
+from kubrick_api.resource import Object
 from kubrick_api_coordination import LEASES
 from kubrick_api_core import NODES, PODS
 from kubrick_client import Client, EventRecorder, Unreachable
@@ -31,7 +32,6 @@ from kubrick_node.register import (
 from kubrick_node.runtime import ContainerRuntime
 from kubrick_node.worker import PodWorker
 
-Object = dict[str, Any]
 log = get_logger("node")
 
 RETRY_SECONDS = 1.0

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from attrs.validators import ge
 
 from kubrick_api.quantity import ZERO, Quantity
+from kubrick_api.resource import Object
 from kubrick_api.validation import label_value, name_is_dns_subdomain, qualified_name
 from kubrick_api_core import PODS
 from kubrick_client import EventRecorder, Informer, connect
@@ -15,8 +16,6 @@ from kubrick_kernel import ConfigurationError, Kernel
 from kubrick_node.agent import NodeAgent
 from kubrick_node.register import Machine
 from kubrick_runtime_hollow.runtime import INFO, Addresses, HollowRuntime
-
-Object = dict[str, Any]
 
 KUBELET_VERSION = "v1.36.0+kubrick"
 FIRST_HOST = 2
