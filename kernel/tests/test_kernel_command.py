@@ -173,6 +173,15 @@ def test_a_data_directory_in_use_is_one_line_and_exit_code_2(run: Run, running: 
         (["check", "-f", "c.toml"], "[plugins.bell]\nvolume = 0", "kubrick: the bell has no clapper; hang one"),
         (["check", "-f", "c.toml"], "[cluster]\nenable = ['landmine']", "plugin 'landmine' can't be imported: Runtime"),
         (["plugins", "show", "bel"], "", "kubrick: there is no plugin 'bel'; did you mean bell?"),
+        (
+            ["up", "--volum", "3"],
+            "",
+            "kubrick: No such option '--volum'. Did you mean '--volume'? (see kubrick up --help)",
+        ),
+        (["up", "--volume", "x"], "", "'x' is not a valid integer (see kubrick up --help)"),
+        (["up", "-f", "."], "", "is a directory (see kubrick up --help)"),
+        (["plugins", "show"], "", "kubrick: Missing argument 'NAME' (see kubrick plugins show --help)"),
+        (["stauts"], "", "kubrick: there is no command 'stauts'; did you mean status? (see kubrick --help)"),
     ],
 )
 def test_what_the_user_can_put_right_is_one_line_and_exit_code_2(
@@ -185,13 +194,10 @@ def test_what_the_user_can_put_right_is_one_line_and_exit_code_2(
     assert done.stderr.count("\n") == 1
 
 
-def test_an_unknown_flag_or_command_is_a_usage_error(run: Run) -> None:
-    flag = run("up", "--volum", "3")
-    assert flag.returncode == 2
-    assert "No such option '--volum'. Did you mean '--volume'?" in flag.stderr
-    command = run("stauts")
-    assert command.returncode == 2
-    assert "there is no command 'stauts'; did you mean status?" in command.stderr
+def test_without_a_command_there_is_help(run: Run) -> None:
+    done = run()
+    assert done.returncode == 2
+    assert "Usage: kubrick [OPTIONS] COMMAND" in done.stderr
 
 
 def test_flags_of_plugins_are_in_the_help(run: Run) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import attrs
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from kubrick_kernel.composition import Composition
 from kubrick_kernel.datadir import default_data_dir, problem_with, read_status
@@ -32,8 +33,13 @@ def main() -> None:
     except ConfigurationError as error:
         click.echo(f"kubrick: {error}", err=True)
         code = 2
-    except click.ClickException as error:
+    except NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        command = getattr(error, "ctx", None) or click.Context(cli, info_name="kubrick")
+        message = " ".join(error.format_message().split()).rstrip(".")
+        click.echo(f"kubrick: {message} (see {command.command_path} --help)", err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = 130

@@ -68,7 +68,7 @@ class Up(click.Command):
             params=[FILE, PROFILE, STORE],
             add_help_option=False,
             context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-        ).make_context("up", [arg for arg in args if arg != "--help"], resilient_parsing=asked_help)
+        ).make_context("up", [arg for arg in args if arg != "--help"], ctx.parent, resilient_parsing=asked_help)
         self._manager = build_plugin_manager(read_composition(**first.params))
         for plugin, register in self._manager.implementers("kubrick_register_options"):
             for option in register():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from kubrick_api.names import NAME_ALPHABET
+from kubrick_api.resource import Object
 from kubrick_api_core.names import SERVICE_ACCOUNTS
 from kubrick_apiserver.admission import refusal
 from kubrick_kernel.hookspecs import hookimpl
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from kubrick_apiserver.admission import AdmissionPlugin, Attributes
     from kubrick_kernel import Kernel
 
-Object = dict[str, Any]
 DEFAULT = "default"
 MIRROR = "kubernetes.io/config.mirror"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"

@@ -17,10 +17,10 @@ from kubrick_api.errors import (
     required,
 )
 from kubrick_api.quantity import ZERO, Quantity
+from kubrick_api.resource import Object
 from kubrick_api.validation import name_is_dns_label, qualified_name
 from kubrick_api_core.rules import config_map_key, port_name
 
-Object = dict[str, Any]
 Errors = Iterator[FieldError]
 
 NOT_NEGATIVE = "must be greater than or equal to 0"

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_value, not_supported, required
+from kubrick_api.resource import Object
 from kubrick_api.validation import label_selector as validate_label_selector
 from kubrick_api.validation import label_value, qualified_name
 from kubrick_api.validation import labels as validate_labels
 
-Object = dict[str, Any]
 Errors = Iterator[FieldError]
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")

@@ -4,11 +4,9 @@ From pkg/apis/core/v1/helper/qos: only cpu and memory count, quantities of zero 
 limits given for the whole pod take the place of the containers'.
 """
 
-from typing import Any
-
 from kubrick_api.quantity import ZERO, Quantity
+from kubrick_api.resource import Object
 
-Object = dict[str, Any]
 COUNTED = ("cpu", "memory")
 
 

@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import NONE, age, or_none, parse_time, since
-
-Object = dict[str, Any]
+from kubrick_api.resource import Object
 
 
 def pod_row(pod: Object, now: datetime) -> list[Any]:

@@ -6,13 +6,12 @@ containers are only added, resize changes only resources. From ValidatePodUpdate
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from kubrick_api.equality import differences, same
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value
+from kubrick_api.resource import Object
 from kubrick_api_core.placement_validation import validate_tolerations
 
-Object = dict[str, Any]
 Errors = Iterator[FieldError]
 
 UPDATABLE = (

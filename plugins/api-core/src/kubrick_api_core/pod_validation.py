@@ -6,9 +6,9 @@ may not do is in `pod_update`. Paths and wording are those of pkg/apis/core/vali
 
 import ipaddress
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_value, not_supported, required
+from kubrick_api.resource import Object
 from kubrick_api.validation import annotations as validate_annotations
 from kubrick_api.validation import labels as validate_labels
 from kubrick_api.validation import name_is_dns_label, name_is_dns_subdomain, qualified_name
@@ -16,7 +16,6 @@ from kubrick_api_core.container_validation import MAX_USER, validate_containers
 from kubrick_api_core.placement_validation import validate_placement
 from kubrick_api_core.volume_validation import validate_volumes
 
-Object = dict[str, Any]
 Errors = Iterator[FieldError]
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")

@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import NONE, age, format_labels, joined, or_none
-
-Object = dict[str, Any]
+from kubrick_api.resource import Object
 
 
 def service_row(service: Object, now: datetime) -> list[Any]:

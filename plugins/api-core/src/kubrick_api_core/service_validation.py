@@ -13,13 +13,13 @@ from kubrick_api.errors import (
     required,
     too_many,
 )
+from kubrick_api.resource import Object
 from kubrick_api.validation import labels as validate_labels
 from kubrick_api.validation import name_is_dns_label, name_is_dns_subdomain, qualified_name
 from kubrick_api_core.container_validation import PROTOCOLS, port_in_range, port_number_or_name
 from kubrick_api_core.pod_validation import ip_address
 from kubrick_api_core.service_defaults import HEADLESS, WITH_NODE_PORTS, is_headless, needs_cluster_ip
 
-Object = dict[str, Any]
 Errors = Iterator[FieldError]
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")

@@ -5,10 +5,10 @@ from typing import Any
 
 from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_value, not_supported, required
 from kubrick_api.quantity import ZERO, Quantity
+from kubrick_api.resource import Object
 from kubrick_api.validation import name_is_dns_label
 from kubrick_api_core.rules import config_map_key
 
-Object = dict[str, Any]
 Errors = Iterator[FieldError]
 
 FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"

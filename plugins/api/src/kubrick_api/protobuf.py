@@ -20,11 +20,11 @@ import orjson
 from attrs import frozen
 
 from kubrick_api.names import GVK
+from kubrick_api.resource import Object
 
 if TYPE_CHECKING:
     from kubrick_api.catalog import Catalog
 
-Object = dict[str, Any]
 
 MAGIC = b"k8s\x00"
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"

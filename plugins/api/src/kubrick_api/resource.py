@@ -12,9 +12,7 @@ from attrs import define, field, frozen
 
 from kubrick_api.errors import FieldError
 from kubrick_api.names import GVK, GVR
-from kubrick_api.storage import Reader, Storage, SubresourceHandler, WriteContext
-
-Object = dict[str, Any]
+from kubrick_api.storage import Object, Reader, Storage, SubresourceHandler, WriteContext
 
 
 @frozen

@@ -9,9 +9,8 @@ from attrs import define, field
 
 from kubrick_api.errors import StatusError, forbidden
 from kubrick_api.names import GVK, GVR
+from kubrick_api.resource import Object
 from kubrick_api.storage import Reader, Storage, UserInfo
-
-Object = dict[str, Any]
 
 
 @define(eq=False)

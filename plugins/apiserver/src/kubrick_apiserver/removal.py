@@ -23,7 +23,6 @@ from kubrick_apiserver.options import FOREGROUND, ORPHAN, DeleteOptions, delete_
 from kubrick_kernel import Conflict, Delete, Item, rfc3339
 
 if TYPE_CHECKING:
-    from kubrick_apiserver.chain import AdmissionRecord
     from kubrick_apiserver.registry import Registry
 
 ORPHAN_FINALIZER, FOREGROUND_FINALIZER = "orphan", "foregroundDeletion"
@@ -257,7 +256,7 @@ def check_preconditions(resource: Resource, obj: Object, options: DeleteOptions)
 
 async def _admit(
     registry: "Registry", resource: Resource, call: Call, obj: Object, options: DeleteOptions, context: WriteContext
-) -> "AdmissionRecord | None":
+) -> None:
     name = obj["metadata"]["name"]
     namespace = obj["metadata"].get("namespace") or (name if resource.gvr == NAMESPACES else "")
     attributes = transaction.admission_of(registry, resource, call, "DELETE", namespace, name, context)
@@ -265,7 +264,6 @@ async def _admit(
     attributes.options = _shown(options)
     _, record = await registry.chain.mutate(attributes)
     await registry.chain.validate(attributes, record)
-    return record
 
 
 def _shown(options: DeleteOptions) -> Object:

@@ -174,8 +174,8 @@ def type_of(registry: "Registry", resource: Resource, kind: GVK) -> Type | None:
     served = registry.catalog.by_kind(kind)
     if served is not None:
         return registry.catalog.type(served)
-    package = f"{kind.group.partition('.')[0] or 'core'}.{kind.version}"
-    for name in (f"io.k8s.api.{package}.{kind.kind}",):
-        if name in registry.catalog.schemas:
-            return registry.catalog.schemas[name]
-    return None
+    name = f"io.k8s.api.{kind.group.partition('.')[0] or 'core'}.{kind.version}.{kind.kind}"
+    try:
+        return registry.catalog.schemas[name]
+    except LookupError:
+        return None

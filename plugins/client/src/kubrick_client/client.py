@@ -9,12 +9,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
 from kubrick_api.names import GVR
+from kubrick_api.resource import Object
 from kubrick_api.storage import Call
 from kubrick_client.transport import Transport, WatchStream
 from kubrick_kernel.clock import Clock, Random, TrioClock
 from kubrick_kernel.clock import generator as seeded
-
-Object = dict[str, Any]
 
 PATCH_TYPES: Mapping[str, str] = {
     "merge": "application/merge-patch+json",

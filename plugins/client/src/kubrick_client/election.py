@@ -12,18 +12,17 @@ which grows with every change of holder.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import trio
 
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
+from kubrick_api.resource import Object
 from kubrick_client.client import Client
 from kubrick_client.transport import Unreachable
 from kubrick_kernel.clock import rfc3339_micro
 from kubrick_kernel.log import get_logger
 
-Object = dict[str, Any]
 LEASES = GVR("coordination.k8s.io", "v1", "leases")
 JITTER = 1.2
 log = get_logger("client")

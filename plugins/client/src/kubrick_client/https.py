@@ -6,20 +6,19 @@ answered is `Unreachable` and the caller's to retry. Watches go another way: `ku
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
 import orjson
 import trio
 
+from kubrick_api.resource import Object
 from kubrick_api.storage import Call
 from kubrick_client.kubeconfig import Access
 from kubrick_client.refusal import to_status
 from kubrick_client.streamed import LineStream, Server, no_answer, opened
 from kubrick_client.transport import WatchStream
 
-Object = dict[str, Any]
 METHODS = {
     "get": "GET",
     "list": "GET",

@@ -6,18 +6,18 @@ in the process: never change them.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 from attrs import define
 
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
+from kubrick_api.resource import Object
 from kubrick_client.client import Client
 from kubrick_client.transport import Unreachable, WatchEvent
 from kubrick_kernel.log import get_logger
 
-Object = dict[str, Any]
 Objects = list[Object]
 Key = tuple[str, str]
 BACKOFF_START = 0.8

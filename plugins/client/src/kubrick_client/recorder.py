@@ -5,7 +5,6 @@ event is dropped and counted), and `run` correlates and writes them in order.
 """
 
 from collections import deque
-from typing import Any
 from zlib import crc32
 
 import trio
@@ -13,13 +12,13 @@ from attrs import frozen
 
 from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api.names import GVR
+from kubrick_api.resource import Object
 from kubrick_client.client import Client
 from kubrick_client.correlator import Correlator, Decision
 from kubrick_client.transport import Unreachable
 from kubrick_kernel.clock import rfc3339
 from kubrick_kernel.log import get_logger
 
-Object = dict[str, Any]
 EVENTS = GVR("", "v1", "events")
 BUFFER = 1000
 RETRIES = 12

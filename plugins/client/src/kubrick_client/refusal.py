@@ -1,13 +1,12 @@
 """A server's refusal, from the wire to `StatusError`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
 from kubrick_api.errors import StatusError
+from kubrick_api.resource import Object
 
-Object = dict[str, Any]
 REASONS = {
     400: "BadRequest",
     401: "Unauthorized",

@@ -1,8 +1,7 @@
 """Carries out a Deployment's `plan`: writes ReplicaSets, says what was scaled, keeps the status."""
 
-from typing import Any
-
 from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
+from kubrick_api.resource import Object
 from kubrick_api.selectors import from_label_selector
 from kubrick_api_apps import DEPLOYMENTS, REPLICA_SETS
 from kubrick_api_core import PODS
@@ -26,7 +25,6 @@ from kubrick_controller_deployment.plan import Moment, Plan, make_plan
 from kubrick_controller_deployment.sizes import is_rolling
 from kubrick_kernel.clock import rfc3339
 
-Object = dict[str, Any]
 KIND = "Deployment"
 SELECTING_ALL = "This deployment is selecting all pods. A non-empty selector is required."
 

@@ -8,13 +8,13 @@ those reports are.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 from zlib import crc32
 
 import orjson
 from attrs import define, field
 
 from kubrick_api.names import NAME_ALPHABET
+from kubrick_api.resource import Object
 from kubrick_controller.ownership import make_reference
 from kubrick_controller_deployment import conditions as status_of
 from kubrick_controller_deployment.draft import DESIRED, HASH_LABEL, MAXIMUM, REVISION, Draft, same_template
@@ -28,7 +28,6 @@ from kubrick_controller_deployment.sizes import (
     share,
 )
 
-Object = dict[str, Any]
 MAX_NAME = 253
 
 

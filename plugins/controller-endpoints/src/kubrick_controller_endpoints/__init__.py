@@ -1,17 +1,15 @@
 """Keeps an Endpoints object for every service with a selector."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
+from kubrick_api.resource import Object
 from kubrick_api_core import ENDPOINTS, PODS, SERVICES
 from kubrick_controller import Context, Controller
 from kubrick_controller.backends import Selectors, matters_to_endpoints, selects
 from kubrick_controller.keys import key_of
 from kubrick_controller_endpoints.plan import wanted
 from kubrick_kernel import Kernel, hookimpl, rfc3339
-
-Object = dict[str, Any]
 
 
 class EndpointsController:

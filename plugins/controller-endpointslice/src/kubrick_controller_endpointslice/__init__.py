@@ -1,9 +1,9 @@
 """Keeps the EndpointSlices of every service with a selector."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
+from kubrick_api.resource import Object
 from kubrick_api_core import NODES, PODS, SERVICES
 from kubrick_api_discovery import ENDPOINT_SLICES
 from kubrick_controller import Context, Controller
@@ -11,8 +11,6 @@ from kubrick_controller.backends import Selectors, matters_to_endpoints, selects
 from kubrick_controller.keys import key_of
 from kubrick_controller_endpointslice.plan import CONTROLLER, MANAGED_BY, SERVICE_NAME, ZONE, Plan, plan
 from kubrick_kernel import Kernel, hookimpl, rfc3339
-
-Object = dict[str, Any]
 
 
 class EndpointSliceController:

@@ -7,13 +7,13 @@ asked for, and an answer that it is absent is remembered, since uids never come 
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 import trio
 
 from kubrick_api.catalog import Catalog
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVK, GVR
+from kubrick_api.resource import Object
 from kubrick_client import Informer
 from kubrick_controller import Context
 from kubrick_controller_garbage_collector.graph import FOREGROUND, ORPHAN, Graph, Node, Owner, Work, is_true
@@ -25,7 +25,6 @@ from kubrick_controller_garbage_collector.plan import (
     without_owner,
 )
 
-Object = dict[str, Any]
 IGNORED = {"events"}
 NEEDED = {"list", "watch", "delete"}
 REMEMBERED = 500

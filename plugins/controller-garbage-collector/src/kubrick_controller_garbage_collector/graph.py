@@ -5,13 +5,10 @@ owner that was never seen has no node: whoever refers to it is looked at, and th
 whether that owner exists. Nothing here decides to delete; it only says what is worth deciding about.
 """
 
-from typing import Any
-
 from attrs import define, field, frozen
 
 from kubrick_api.names import GVR
-
-Object = dict[str, Any]
+from kubrick_api.resource import Object
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"

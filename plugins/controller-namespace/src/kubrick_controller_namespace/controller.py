@@ -3,21 +3,18 @@
 It looks again when a pod of such a namespace goes, and after an estimate of how long the rest takes.
 """
 
-from typing import Any
-
 import trio
 
 from kubrick_api.catalog import Catalog
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
-from kubrick_api.resource import Resource
+from kubrick_api.resource import Object, Resource
 from kubrick_api_core import NAMESPACES, PODS
 from kubrick_client import Informer
 from kubrick_controller import Context
 from kubrick_controller_namespace.plan import Found, conditions
 from kubrick_kernel.clock import rfc3339
 
-Object = dict[str, Any]
 FINALIZER = "kubernetes"
 
 

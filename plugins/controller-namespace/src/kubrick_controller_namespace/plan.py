@@ -4,13 +4,12 @@ Pure. Reasons and messages are Kubernetes' (pkg/controller/namespace/deletion).
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from attrs import define, field
 
 from kubrick_api.names import GVR
+from kubrick_api.resource import Object
 
-Object = dict[str, Any]
 FINALIZER_ESTIMATE = 15
 
 DISCOVERY = "NamespaceDeletionDiscoveryFailure"

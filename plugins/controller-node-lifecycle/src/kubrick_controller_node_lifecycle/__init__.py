@@ -1,11 +1,11 @@
 """Watches over nodes: says when one has fallen silent, taints it, and marks its pods as not ready."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import trio
 
 from kubrick_api.errors import StatusError
+from kubrick_api.resource import Object
 from kubrick_api_coordination import LEASES
 from kubrick_api_core import NODES, PODS
 from kubrick_controller import Context, Controller
@@ -28,8 +28,6 @@ from kubrick_controller_node_lifecycle.taints import (
     zone_rates,
 )
 from kubrick_kernel import Kernel, hookimpl, rfc3339
-
-Object = dict[str, Any]
 
 MONITOR = "monitor"
 LEASE_NAMESPACE = "kube-node-lease"

@@ -1,7 +1,6 @@
 """Removes pods that nobody else will: every 20 seconds (see plan.py for which)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import trio
 from attrs import frozen
@@ -11,8 +10,6 @@ from kubrick_api_core import NODES, PODS
 from kubrick_controller import Context, Controller
 from kubrick_controller_pod_garbage_collector.plan import Removal, failed_status, is_terminated, removals
 from kubrick_kernel import Kernel, hookimpl, rfc3339
-
-Object = dict[str, Any]
 
 SWEEP = "sweep"
 SWEEP_SECONDS = 20.0

@@ -11,6 +11,7 @@ import trio
 from attrs import define, field
 
 from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
+from kubrick_api.resource import Object
 from kubrick_api.selectors import from_label_selector
 from kubrick_api_apps import REPLICA_SETS
 from kubrick_api_core import PODS
@@ -43,7 +44,6 @@ from kubrick_controller_replicaset.plan import (
 )
 from kubrick_kernel.clock import rfc3339
 
-Object = dict[str, Any]
 GATHER = 0.02
 
 

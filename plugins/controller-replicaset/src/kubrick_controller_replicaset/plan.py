@@ -6,15 +6,13 @@ Pure. The rules and their order are Kubernetes' (pkg/controller/replicaset, cont
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cmp_to_key
 from math import log2
-from typing import Any
 
 from attrs import define
 
 from kubrick_api.names import GVK
+from kubrick_api.resource import Object
 from kubrick_controller.ownership import make_reference
 from kubrick_controller.pod import available_in, is_active, is_ready, is_terminating, ready_since, seconds
-
-Object = dict[str, Any]
 
 KIND = GVK("apps", "v1", "ReplicaSet")
 BURST = 500

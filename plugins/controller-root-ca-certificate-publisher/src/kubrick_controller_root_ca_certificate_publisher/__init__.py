@@ -8,12 +8,11 @@ from typing import Any
 from attrs import frozen
 
 from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
+from kubrick_api.resource import Object
 from kubrick_api_core import CONFIG_MAPS, NAMESPACES
 from kubrick_client import RootCA
 from kubrick_controller import Context, Controller
 from kubrick_kernel import ConfigurationError, Kernel, hookimpl
-
-Object = dict[str, Any]
 
 NAME = "kube-root-ca.crt"
 DESCRIPTION = (

@@ -1,14 +1,11 @@
 """Keeps a service account called "default" in every namespace."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
 from kubrick_api_core import NAMESPACES, SERVICE_ACCOUNTS
 from kubrick_controller import Context, Controller
 from kubrick_kernel import Kernel, hookimpl
-
-Object = dict[str, Any]
 
 ACCOUNTS = ("default",)
 

@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from kubrick_api.errors import StatusError
+from kubrick_api.resource import Object
 from kubrick_api_core import NODES, PODS
 from kubrick_controller import Context, Controller
 from kubrick_controller.keys import NODE_INDEX, by_node, key_of
 from kubrick_controller.pod import disruption
 from kubrick_controller_taint_eviction.plan import added_at, leaves_at, no_execute, taint_key
 from kubrick_kernel import Kernel, hookimpl, rfc3339
-
-Object = dict[str, Any]
 
 MESSAGE = "Taint manager: deleting due to NoExecute taint"
 

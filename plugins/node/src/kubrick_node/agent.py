@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from kubrick_api.errors import StatusError
+from kubrick_api.resource import Object
 from kubrick_api_coordination import LEASES
 from kubrick_api_core import NODES, PODS
 from kubrick_client import Client, EventRecorder, Unreachable
@@ -36,7 +37,6 @@ from kubrick_node.runtime import ContainerRuntime
 from kubrick_node.surroundings import Surroundings
 from kubrick_node.worker import PodWorker
 
-Object = dict[str, Any]
 log = get_logger("node")
 
 RETRY_SECONDS = 1.0

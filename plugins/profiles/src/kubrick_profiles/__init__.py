@@ -4,12 +4,8 @@ Each includes the one before it, so a set is written down once. Hosts come befor
 for the reader: the order of plugins means nothing to the kernel.
 """
 
-import os
-import shutil
 from collections.abc import Sequence
-from functools import partial
 
-from attrs import evolve
 
 from kubrick_kernel import Profile, hookimpl
 
@@ -124,22 +120,9 @@ FULL = Profile(
         "dns": {"listen": f"{GATEWAY}:53", "service_ip": DNS_SERVICE},
     },
 )
-PROGRAMS = ("containerd", "runc", "nft", "busybox")
-"""What `full` needs of the machine."""
-
-
-def profiles(root: bool, missing: Sequence[str]) -> tuple[Profile, ...]:
-    """All of them, the preferred one being what this user (root or not) can run with programs `missing`. Pure."""
-    if root and not missing:
-        chosen = evolve(FULL, preference=20, reason=f"root, and {', '.join(PROGRAMS)} are here")
-        return (API, CONTROL_PLANE, HOLLOW, chosen)
-    if root:
-        hollow = evolve(HOLLOW, reason=f"real containers need programs that are missing: {', '.join(missing)}")
-        return (API, CONTROL_PLANE, hollow, FULL)
-    return (API, CONTROL_PLANE, HOLLOW, FULL)
 
 
 @hookimpl
 def kubrick_register_profiles() -> Sequence[Profile]:
-    which = partial(shutil.which, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    return profiles(os.geteuid() == 0, [name for name in PROGRAMS if which(name) is None])
+    """`full` changes the machine's network, so it runs only when asked for by name."""
+    return (API, CONTROL_PLANE, HOLLOW, FULL)

@@ -9,6 +9,7 @@ from attrs.validators import ge
 
 from kubrick_api.errors import StatusError
 from kubrick_api.quantity import ZERO, Quantity
+from kubrick_api.resource import Object
 from kubrick_api.validation import label_value, name_is_dns_subdomain, qualified_name
 from kubrick_api_core import PODS
 from kubrick_client import EventRecorder, Informer, connect
@@ -20,8 +21,6 @@ from kubrick_runtime_hollow.runtime import INFO, Addresses, HollowRuntime
 if TYPE_CHECKING:
     from kubrick_api_core.agents import Agent
     from kubrick_node.serving.service import PodService
-
-Object = dict[str, Any]
 
 KUBELET_VERSION = "v1.36.0+kubrick"
 FIRST_HOST = 2

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from kubrick_api.quantity import milli, value
+from kubrick_api.resource import Object
 
-Object = dict[str, Any]
 Amounts = dict[str, int]
 
 CPU = "cpu"

@@ -13,6 +13,7 @@ from attrs import define, field
 
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
+from kubrick_api.resource import Object
 from kubrick_api_core import NODES, PODS
 from kubrick_client import Client, EventRecorder, Informer, LeaderElector, Unreachable
 from kubrick_kernel import ConfigurationError, get_logger, rfc3339
@@ -29,7 +30,6 @@ from kubrick_scheduler.table import NodeTable
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
-Object = dict[str, Any]
 log = get_logger("scheduler")
 
 FAILED_SCHEDULING = "FailedScheduling"

@@ -11,11 +11,10 @@ import trio.testing
 from kubrick_api.catalog import Catalog
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
+from kubrick_api.resource import Object
 from kubrick_client import Client, connect
 from kubrick_kernel import Clock, Composition, Kernel, SystemClock, TrioClock
 from kubrick_testing.mutation import MutationDetector
-
-Object = dict[str, Any]
 
 ADMIN = ("kubernetes-admin", ("system:masters",))
 
