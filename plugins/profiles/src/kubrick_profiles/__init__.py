@@ -6,7 +6,6 @@ for the reader: the order of plugins means nothing to the kernel.
 
 from collections.abc import Sequence
 
-
 from kubrick_kernel import Profile, hookimpl
 
 GROUPS = (
