@@ -7,7 +7,6 @@ for the reader: the order of plugins means nothing to the kernel.
 import os
 import shutil
 from collections.abc import Sequence
-from functools import partial
 
 from attrs import evolve
 
@@ -141,5 +140,4 @@ def profiles(root: bool, missing: Sequence[str]) -> tuple[Profile, ...]:
 
 @hookimpl
 def kubrick_register_profiles() -> Sequence[Profile]:
-    which = partial(shutil.which, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    return profiles(os.geteuid() == 0, [name for name in PROGRAMS if which(name) is None])
+    return profiles(os.geteuid() == 0, [name for name in PROGRAMS if shutil.which(name) is None])
