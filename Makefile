@@ -26,7 +26,7 @@ $(STAMP): requirements.lock Makefile .ci/system $(addsuffix /pyproject.toml,$(pa
 	@$(BIN)/python -m compileall -q $(SOURCES)
 	@touch $@
 
-up: setup  ## run a cluster: make up ARGS="--nodes 3"
+up: setup  ## run a cluster: make up ARGS="--profile hollow --nodes 3"
 	@$(BIN)/kubrick up $(ARGS)
 
 test: setup  ## every test: make test ARGS="plugins/api -k quantity"

@@ -19,6 +19,8 @@ from kubrick_kernel import ConfigurationError, Option, Profile, hookimpl
 @frozen
 class Settings:
     volume: int = 5
+    muffled: bool = False
+    ropes: int = 1
 
 class Ringer:
     name = "ringer"
@@ -29,9 +31,27 @@ class Ringer:
         volume = self.kernel.settings("bell").volume
         if volume > 10:
             raise ConfigurationError(f"volume {volume} is too loud; at most 10")
-        self.kernel.announcements["bell"] = "ding" * volume
+        muffled = self.kernel.settings("bell").muffled
+        self.kernel.announcements["bell"] = ("mmh" if muffled else "ding") * volume
+        self.kernel.announcements["ropes"] = str(self.kernel.settings("bell").ropes)
         task_status.started()
         await trio.sleep_forever()
+
+class Sweeper:
+    name = "sweeper"
+    requires = ()
+    def __init__(self, kernel):
+        self.dirt = kernel.data_dir / "dirt"
+    async def run(self, task_status):
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.dirt.unlink(missing_ok=True)
+
+@hookimpl
+def kubrick_register_sweepers(kernel):
+    return [Sweeper(kernel)]
 
 @hookimpl
 def kubrick_register_settings():
@@ -43,7 +63,10 @@ def kubrick_register_components(kernel):
 
 @hookimpl
 def kubrick_register_options():
-    return [Option("--volume", "bell", "volume", "How loud.", int)]
+    return [
+        Option("--volume", "bell", "volume", "How loud.", int),
+        Option("--muffled", "bell", "muffled", "Less so.", bool, also=(("landmine", "muffled"),)),
+    ]
 
 @hookimpl
 def kubrick_register_commands():
@@ -58,7 +81,17 @@ from kubrick_kernel import Profile, hookimpl
 
 @hookimpl
 def kubrick_register_profiles():
-    return [Profile("belfry", "a bell", ("bell",), store="memory", preference=1000, reason="it is the loudest")]
+    return [
+        Profile(
+            "belfry",
+            "a bell",
+            ("bell",),
+            store="memory",
+            preference=1000,
+            reason="it is the loudest",
+            settings={"bell": {"volume": 3, "ropes": 4}},
+        )
+    ]
 '''
 MODULES = {
     "bell": BELL,
@@ -131,7 +164,8 @@ def until_ready(process: "subprocess.Popen[str]") -> list[str]:
 def test_up_runs_until_told_to_stop_and_says_what_it_chose(running: "subprocess.Popen[str]", number: int) -> None:
     lines = until_ready(running)
     assert lines[:2] == ["profile belfry (the default here: it is the loudest), store memory", "bell: dingding"]
-    assert lines[2].startswith("ready in ")
+    assert lines[2] == "ropes: 4", "the profile's setting, which no flag or file speaks of"
+    assert lines[3].startswith("ready in ")
     running.send_signal(number)
     _, errors = running.communicate(timeout=10)
     assert running.returncode == 0
@@ -242,3 +276,32 @@ def test_plugins_add_commands(run: Run) -> None:
     listed = run("--help").stdout
     assert "Greet." in listed
     assert "Sing." in listed
+
+
+def test_down_stops_what_runs_and_has_plugins_remove_what_they_left(
+    running: "subprocess.Popen[str]", run: Run, tmp_path: Path
+) -> None:
+    until_ready(running)
+    dirt = tmp_path / "data" / "dirt"
+    dirt.touch()
+    done = run("down", "--data-dir", "data")
+    assert done.stdout.splitlines() == [f"process {running.pid} has ended", "nothing is left running"]
+    assert running.wait(5) == 0
+    assert not dirt.exists()
+    dirt.touch()
+    assert run("down", "--data-dir", "data").stdout == "nothing is left running\n"
+    assert not dirt.exists()
+
+
+def test_down_where_nothing_ever_was_says_so(run: Run) -> None:
+    done = run("down", "--data-dir", "elsewhere")
+    assert done.returncode == 2
+    assert "there is no data directory" in done.stderr
+
+
+def test_a_flag_of_type_bool_takes_no_value(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [KUBRICK, "up", "--data-dir", "data", "--muffled", "--volume", "1"]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        lines = until_ready(process)
+        process.terminate()
+    assert "bell: mmh" in lines

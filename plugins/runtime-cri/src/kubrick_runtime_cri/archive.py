@@ -36,24 +36,8 @@ _APPLETS = (
         "id",
     ),
     *("ip", "kill", "ln", "ls", "md5sum", "mkdir", "mount", "mv", "nc", "nslookup", "ping", "printenv", "ps", "pwd"),
-    *(
-        "readlink",
-        "rm",
-        "sed",
-        "seq",
-        "sh",
-        "sleep",
-        "sort",
-        "stat",
-        "sync",
-        "tail",
-        "tar",
-        "test",
-        "timeout",
-        "top",
-        "touch",
-    ),
-    *("tr", "true", "umount", "uname", "uniq", "vi", "wc", "wget", "which", "xargs", "yes"),
+    *("readlink", "rm", "sed", "seq", "sh", "sleep", "sort", "stat", "sync", "tail", "tar", "test", "timeout", "top"),
+    *("touch", "tr", "true", "umount", "uname", "uniq", "vi", "wc", "wget", "which", "xargs", "yes"),
 )
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
