@@ -19,7 +19,15 @@ from click.exceptions import NoArgsIsHelpError
 from kubrick_kernel.composition import Composition
 from kubrick_kernel.datadir import default_data_dir, problem_with, read_status
 from kubrick_kernel.errors import ConfigurationError
-from kubrick_kernel.plugins import COMMAND_PREFIX, STORE_PREFIX, PluginManager, build_plugin_manager, installed, load
+from kubrick_kernel.plugins import (
+    COMMAND_PREFIX,
+    STORE_PREFIX,
+    PluginManager,
+    build_plugin_manager,
+    collect_profiles,
+    installed,
+    load,
+)
 from kubrick_kernel.settings import describe, suggest
 from kubrick_kernel.up import DATA_DIR, FILE, PROFILE, STORE, Up, read_composition
 
@@ -78,9 +86,13 @@ class Cli(click.Group):
 
 
 def _offered_commands() -> dict[str, click.Command]:
-    """The commands offered by plugins of the default composition."""
-    offered = build_plugin_manager(Composition()).hook.kubrick_register_commands()
-    return {command.name or "": command for commands in offered for command in commands}
+    """The commands offered by plugins of any profile, of the preferred one first."""
+    found: dict[str, click.Command] = {}
+    for profile in ["", *collect_profiles(Composition())]:
+        offered = build_plugin_manager(Composition(profile=profile)).hook.kubrick_register_commands()
+        for command in (command for commands in offered for command in commands):
+            found.setdefault(command.name or "", command)
+    return found
 
 
 @click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"]})
