@@ -3,7 +3,7 @@
 import pytest
 
 from kubrick_kernel import ConfigurationError
-from kubrick_machine.ground import gateways, mounts_below
+from kubrick_machine.ground import alone, gateways, mounts_below
 
 
 def test_the_bridge_has_the_first_address_of_each_range() -> None:
@@ -23,3 +23,10 @@ def test_mounts_of_the_folder_are_found_the_last_first_and_no_others() -> None:
         "32 22 0:33 / /database rw - tmpfs none rw",
     ]
     assert mounts_below("/data", lines) == ["/data/x/a b", "/data/x"]
+
+
+def test_a_second_cluster_is_refused_while_the_first_runs() -> None:
+    with alone(), pytest.raises(ConfigurationError, match="another cluster"), alone():
+        pass
+    with alone():
+        pass
