@@ -1,5 +1,7 @@
 """What the machine's component decides; what it does is in tests/root."""
 
+import os
+
 import pytest
 
 from kubrick_kernel import ConfigurationError
@@ -26,7 +28,8 @@ def test_mounts_of_the_folder_are_found_the_last_first_and_no_others() -> None:
 
 
 def test_a_second_cluster_is_refused_while_the_first_runs() -> None:
-    with alone(), pytest.raises(ConfigurationError, match="another cluster"), alone():
+    name = f"\0kubrick/test-{os.getpid()}"
+    with alone(name), pytest.raises(ConfigurationError, match="another cluster"), alone(name):
         pass
-    with alone():
+    with alone(name):
         pass

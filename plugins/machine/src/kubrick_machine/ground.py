@@ -55,12 +55,12 @@ def mounts_below(directory: str, mountinfo: Iterable[str]) -> list[str]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def alone(name: str = NAME) -> Iterator[None]:
     """Be the only cluster on this machine's network while the block runs: bridge and rules have one name each.
     A name without a file belongs to a network namespace, and goes with the process. Raises ConfigurationError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
         try:
-            held.bind(NAME)
+            held.bind(name)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -129,6 +129,7 @@ class Ground:
 
         network = self._kernel.find(Network)
         try:
+            network.prepare()  # it may not have come so far itself
             network.networks.teardown(network.network())
         except (CNIError, OSError) as error:
             log.warning("the network was not taken down in full", reason=str(error))
