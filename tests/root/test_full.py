@@ -434,6 +434,15 @@ def test_a_deployment_is_scaled_and_rolled_without_dropping_a_request(machine: M
     ready_pods(machine, 3)
 
 
+def test_a_second_cluster_on_this_machine_is_refused_and_disturbs_nothing(machine: Machine) -> None:
+    command = [sys.executable, "-m", "kubrick_kernel", "up", "--profile", "full", "--listen", "127.0.0.1:0"]
+    other = machine.inside(*command, "--data-dir", str(machine.directory / "other"))
+    done = subprocess.run(other, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "another cluster with real containers" in done.stderr
+    assert len(asked(machine, "http://web/", 40)) == 3
+
+
 def test_ten_pods_run_and_go(machine: Machine) -> None:
     machine.apply(*(pod(f"ten-{number}") for number in range(10)))
     for number in range(10):

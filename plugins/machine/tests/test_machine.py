@@ -1,9 +1,11 @@
 """What the machine's component decides; what it does is in tests/root."""
 
+import os
+
 import pytest
 
 from kubrick_kernel import ConfigurationError
-from kubrick_machine.ground import gateways, mounts_below
+from kubrick_machine.ground import alone, gateways, mounts_below
 
 
 def test_the_bridge_has_the_first_address_of_each_range() -> None:
@@ -23,3 +25,11 @@ def test_mounts_of_the_folder_are_found_the_last_first_and_no_others() -> None:
         "32 22 0:33 / /database rw - tmpfs none rw",
     ]
     assert mounts_below("/data", lines) == ["/data/x/a b", "/data/x"]
+
+
+def test_a_second_cluster_is_refused_while_the_first_runs() -> None:
+    name = f"\0kubrick/test-{os.getpid()}"
+    with alone(name), pytest.raises(ConfigurationError, match="another cluster"), alone(name):
+        pass
+    with alone(name):
+        pass

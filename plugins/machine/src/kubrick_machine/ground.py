@@ -8,10 +8,13 @@ that was killed leaves it all to the next start, or to ``kubrick down``.
 """
 
 import ctypes
+import errno
 import math
 import os
 import shutil
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from pathlib import Path
 
@@ -32,6 +35,7 @@ SWITCHES = {
 rewrote the question."""
 FOLDERS = ("cni", "pods", "node")
 """What of the data directory is about running pods only."""
+NAME = "\0kubrick/machine"
 _MNT_DETACH = 2
 
 
@@ -50,6 +54,23 @@ def mounts_below(directory: str, mountinfo: Iterable[str]) -> list[str]:
     return [place for place in reversed(places) if place.startswith(f"{directory}/")]
 
 
+@contextmanager
+def alone(name: str = NAME) -> Iterator[None]:
+    """Be the only cluster on this machine's network while the block runs: bridge and rules have one name each.
+    A name without a file belongs to a network namespace, and goes with the process. Raises ConfigurationError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
+        try:
+            held.bind(name)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise ConfigurationError(
+                "another cluster with real containers runs on this machine: stop it (kubrick down --data-dir ...), "
+                "or use --profile hollow"
+            ) from None
+        yield
+
+
 class Ground:
     """See the module."""
 
@@ -63,15 +84,16 @@ class Ground:
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         if os.geteuid() != 0:
             raise ConfigurationError("real containers need root: run as root, or use --profile hollow")
-        await trio.to_thread.run_sync(self._make_bridge)
-        try:
-            task_status.started()
-            await trio.sleep_forever()
-        finally:
-            in_order = trio.current_effective_deadline() == -math.inf
-            if in_order and not self._settings.keep_pods:
-                with trio.CancelScope(shield=True):
-                    await trio.to_thread.run_sync(self._clear)
+        with alone():
+            await trio.to_thread.run_sync(self._make_bridge)
+            try:
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                in_order = trio.current_effective_deadline() == -math.inf
+                if in_order and not self._settings.keep_pods:
+                    with trio.CancelScope(shield=True):
+                        await trio.to_thread.run_sync(self._clear)
 
     def _make_bridge(self) -> None:
         from kubrick_network.namespace import sysctl
@@ -107,6 +129,7 @@ class Ground:
 
         network = self._kernel.find(Network)
         try:
+            network.prepare()  # it may not have come so far itself
             network.networks.teardown(network.network())
         except (CNIError, OSError) as error:
             log.warning("the network was not taken down in full", reason=str(error))

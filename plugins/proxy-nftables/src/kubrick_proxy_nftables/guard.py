@@ -19,7 +19,7 @@ class Guard:
     """`nft` is opened when it runs; the proxy, which requires it, uses the same."""
 
     name = "proxy-guard"
-    requires: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ("machine?",)
 
     def __init__(self, kernel: Kernel, settings: Settings, open: Callable[[], Nft] = open_nft) -> None:
         self._kernel = kernel
