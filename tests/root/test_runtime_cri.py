@@ -536,10 +536,10 @@ async def test_exec_attach_and_port_forward_go_through_its_streaming_server(mach
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, shout, [listener])
-            async with service.port_forward(Target("default", "web"), ()) as forwarder:
-                async with forwarder.connect(port) as connection:
-                    await connection.send_all(b"quiet")
-                    assert await connection.receive_some(100) == b"QUIET"
-                    await connection.send_eof()
-                    assert await connection.receive_some(100) == b""
+            forwarding = service.port_forward(Target("default", "web"), ())
+            async with forwarding as forwarder, forwarder.connect(port) as connection:
+                await connection.send_all(b"quiet")
+                assert await connection.receive_some(100) == b"QUIET"
+                await connection.send_eof()
+                assert await connection.receive_some(100) == b""
             nursery.cancel_scope.cancel()
