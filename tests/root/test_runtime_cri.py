@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 import trio
 
+from kubrick_api_core.agents import Target
+from kubrick_http.channels import ERROR, RESIZE, STDERR, STDIN, STDOUT, exit_code
+from kubrick_http.remotecommand import Streams
 from kubrick_kernel import SystemClock
 from kubrick_node import (
     ContainerSpec,
@@ -27,6 +30,7 @@ from kubrick_node import (
     RuntimeInfo,
     SandboxSpec,
 )
+from kubrick_node.serving.service import PodService
 from kubrick_node.testing.runtime import CHECKS, Subject, check_a_sandbox_is_ready_until_it_is_stopped
 from kubrick_runtime_cri.archive import busybox_archive
 from kubrick_runtime_cri.containerd import Containerd, Paths
@@ -487,3 +491,55 @@ async def test_pods_can_be_kept_and_taken_over(folder: Path) -> None:
         assert later.main(await later.runtime.observe(pod)) == before
         nursery.cancel_scope.cancel()
     assert not processes("sleep 7781")
+
+
+async def test_exec_attach_and_port_forward_go_through_its_streaming_server(machine: Machine) -> None:
+    pod = machine.pod("web", shell("echo ready; while read line; do echo got $line; done; sleep 7779", stdin=True))
+    await machine.start(pod)
+    service = PodService(lambda: [pod], machine.runtime, SystemClock())
+    target = Target("default", "web", "main")
+
+    async def said(session: Any) -> dict[int, bytes]:
+        found = {STDOUT: b"", STDERR: b"", ERROR: b""}
+        while (piece := await session.receive()) is not None:
+            found[piece[0]] += piece[1]
+            if piece[0] == ERROR:
+                break
+        return found
+
+    with trio.fail_after(30):
+        async with service.exec(target, ["sh", "-c", "wc -c; echo no >&2; exit 9"], Streams(stdin=True)) as session:
+            for _ in range(20):
+                await session.send(STDIN, b"x" * 50_000)
+            await session.close_stdin()
+            found = await said(session)
+        assert (found[STDOUT].strip(), found[STDERR], exit_code(found[ERROR])) == (b"1000000", b"no\n", 9)
+
+        tty = Streams(stdin=True, stderr=False, tty=True)
+        async with service.exec(target, ["sh", "-c", "read line; stty size"], tty) as session:
+            await session.send(RESIZE, b'{"Width":120,"Height":40}')
+            await trio.sleep(0.2)
+            await session.send(STDIN, b"\n")
+            assert b"40 120" in (await said(session))[STDOUT]
+
+        async with service.attach(target, Streams(stdin=True)) as session:
+            await session.send(STDIN, b"hello\n")
+            piece = await session.receive()
+            assert piece == (STDOUT, b"got hello\n")
+
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port = listener.socket.getsockname()[1]
+
+        async def shout(stream: trio.SocketStream) -> None:
+            async for data in stream:
+                await stream.send_all(data.upper())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, shout, [listener])
+            forwarding = service.port_forward(Target("default", "web"), ())
+            async with forwarding as forwarder, forwarder.connect(port) as connection:
+                await connection.send_all(b"quiet")
+                assert await connection.receive_some(100) == b"QUIET"
+                await connection.send_eof()
+                assert await connection.receive_some(100) == b""
+            nursery.cancel_scope.cancel()

@@ -33,7 +33,9 @@ from kubrick_http.channels import (
     as_text,
     choose,
     encode,
+    exit_code,
     exit_status,
+    failure_status,
 )
 from kubrick_http.connection import Connection, Limits
 from kubrick_http.multiplexer import multiplexed
@@ -256,6 +258,13 @@ def test_the_clients_first_choice_that_is_known_wins() -> None:
     assert choose(["v9", "v4.channel.k8s.io", "v5.channel.k8s.io"], WEBSOCKET) is WEBSOCKET["v4.channel.k8s.io"]
     assert choose([], SPDY) is SPDY[""]
     assert choose(["v9"], SPDY) is None
+
+
+@given(st.integers(0, 255))
+def test_an_exit_code_survives_its_status(code: int) -> None:
+    assert exit_code(exit_status(code)) == code
+    assert exit_code(b"nonsense") is None
+    assert exit_code(failure_status("why")) is None
 
 
 @given(st.integers(1, 255))

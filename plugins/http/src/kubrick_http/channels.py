@@ -134,6 +134,20 @@ def exit_status(code: int) -> bytes:
     )
 
 
+def exit_code(status: bytes) -> int | None:
+    """The exit code that a Status tells; None when the session ended in another way."""
+    try:
+        told = orjson.loads(status)
+    except orjson.JSONDecodeError:
+        return None
+    if told.get("status") == "Success":
+        return 0
+    for cause in (told.get("details") or {}).get("causes") or ():
+        if cause.get("reason") == "ExitCode" and cause.get("message", "").isdigit():
+            return int(cause["message"])
+    return None
+
+
 def failure_status(message: str) -> bytes:
     """The Status of a session that could not go on."""
     return orjson.dumps(

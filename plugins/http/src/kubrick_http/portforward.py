@@ -27,6 +27,7 @@ TUNNEL = f"SPDY/3.1+{PROTOCOL}"
 PAIR_TIMEOUT = 30.0
 MAX_PAIRS = 1000
 LAST_WORDS = 1.0
+WAITING_PIECES = 4
 READ_SIZE = 32768
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -185,7 +186,9 @@ async def _serve_channels(
     socket: WebSocket, protocol: channels.Protocol, ports: Sequence[int], forwarder: Forwarder
 ) -> None:
     """The older form: channels 2n and 2n+1 are data and error of the n-th port, and begin with its number."""
-    inputs: dict[int, trio.MemorySendChannel[bytes]] = {}
+    # All are there before anything is read: a client may send at once.
+    pairs = [trio.open_memory_channel[bytes](WAITING_PIECES) for _ in ports]
+    inputs = {index * 2: pair[0] for index, pair in enumerate(pairs)}
 
     async def send(channel: int, data: bytes) -> None:
         encoded = channels.encode(protocol, channel, data)
@@ -224,8 +227,7 @@ async def _serve_channels(
                 for index, port in enumerate(ports):
                     for channel in (index * 2, index * 2 + 1):
                         await send(channel, struct.pack("<H", port))
-                    inputs[index * 2], arriving = trio.open_memory_channel[bytes](4)
-                    connections.start_soon(serve, index, port, arriving)
+                    connections.start_soon(serve, index, port, pairs[index][1])
         except* GONE:
             pass
         nursery.cancel_scope.cancel()
