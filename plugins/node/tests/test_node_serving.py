@@ -174,10 +174,10 @@ async def test_a_command_has_its_streams_and_its_exit_code(tmp_path: Path) -> No
 async def test_a_terminal_is_resized(tmp_path: Path) -> None:
     async with served(tmp_path, pod_of("sleep", "60")) as service:
         wanted = Streams(stdin=True, stderr=False, tty=True)
+        resized = "until [ $(stty size | cut -d' ' -f1) = 40 ]; do sleep 0.05; done; stty size"
         with trio.fail_after(20):
-            async with service.exec(TARGET, ["sh", "-c", "read line; stty size"], wanted) as session:
+            async with service.exec(TARGET, ["sh", "-c", resized], wanted) as session:
                 await session.send(RESIZE, b'{"Width":120,"Height":40}')
-                await session.send(STDIN, b"\n")
                 found = await output(session)
     assert b"40 120" in found[STDOUT]
 
