@@ -159,6 +159,7 @@ class Bindings:
     def __init__(self):
         self.log = []
         self.fail_times = 0
+        self.clumsy = False
         self.answer = None
         self.handle = None
 
@@ -170,6 +171,8 @@ class Bindings:
 
     def unreserve(self, pod, node):
         self.log.append("unreserve")
+        if self.clumsy:
+            raise RuntimeError("the plugin's own mistake")
 
     def permit(self, pod, node):
         return self.answer
@@ -181,6 +184,8 @@ class Bindings:
 
     def post_bind(self, pod, node):
         self.log.append("post_bind")
+        if self.clumsy:
+            raise RuntimeError("the plugin's own mistake")
 
 
 def run_with(plugin):
@@ -228,6 +233,16 @@ async def test_a_failed_binding_is_taken_back_and_tried_again_after_a_backoff(ac
     await acme.until(PODS, "web", bound)
     assert 0.5 < trio.current_time() - before < 3
     assert plugin.log[:3] == ["reserve", "unreserve", "reserve"]
+
+
+async def test_a_plugin_that_fails_where_it_is_only_told_spoils_nothing(acme, plugin, autojump_clock):
+    plugin.clumsy, plugin.fail_times = True, 1
+    for name in ("web", "next"):
+        await acme.client.create(PODS, build.pod(name))
+        await acme.until(PODS, name, bound)
+    assert {"unreserve", "post_bind"} <= set(plugin.log)
+    assert acme.kernel.readiness()["scheduler"]
+    assert plugin.log.count("post_bind") == 2
 
 
 async def test_a_permit_may_refuse(acme, plugin, autojump_clock):

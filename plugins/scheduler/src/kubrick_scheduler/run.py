@@ -236,7 +236,7 @@ class Scheduler:
             self._slots.release()
         self.queue.done(pod.key)
         for plugin in framework.post_bind:
-            plugin.post_bind(pod, node)
+            self._tell(plugin.name, plugin.post_bind, pod, node)
         self._say(framework, pod, "Normal", "Scheduled", f"Successfully assigned {pod.key} to {node}", "Binding")
         self.metrics.attempted(framework.scheduler_name, SCHEDULED, trio.current_time() - started)
         self.metrics.scheduled_after(queued.attempts)
@@ -273,8 +273,15 @@ class Scheduler:
 
     def _take_back(self, framework: Framework, pod: PodInfo, node: str) -> None:
         for plugin in reversed(framework.reserve):
-            plugin.unreserve(pod, node)
+            self._tell(plugin.name, plugin.unreserve, pod, node)
         self.nodes.forget(pod.key)
+
+    def _tell(self, plugin: str, told: Callable[[PodInfo, str], None], pod: PodInfo, node: str) -> None:
+        """What a plugin is only told of, it can't spoil: an exception is its own, and logged."""
+        try:
+            told(pod, node)
+        except Exception as error:
+            log.error("plugin failed", plugin=plugin, pod=pod.key, node=node, exc_info=error)
 
     def _failed(self, framework: Framework, queued: QueuedPod, decision: Decision, started: float) -> None:
         """Put the pod back, and say why."""
