@@ -36,7 +36,7 @@ from kubrick_runtime_cri.archive import busybox_archive
 from kubrick_runtime_cri.containerd import Containerd, Paths
 from kubrick_runtime_cri.runtime import DOWN, CRIRuntime, Place
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="not root")]
+pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="a containerd of its own needs root")]
 
 Object = dict[str, Any]
 IMAGE = "kubrick.test/busybox:1"
