@@ -7,10 +7,11 @@ from kubrick_api.resource import Object
 from kubrick_api_core import NODES, PODS, SERVICES
 from kubrick_api_discovery import ENDPOINT_SLICES
 from kubrick_controller import Context, Controller
-from kubrick_controller.backends import Selectors, matters_to_endpoints, selects
+from kubrick_controller.backends import selects
 from kubrick_controller.keys import key_of
+from kubrick_controller.services import ServiceWatch
 from kubrick_controller_endpointslice.plan import CONTROLLER, MANAGED_BY, SERVICE_NAME, ZONE, Plan, plan
-from kubrick_kernel import Kernel, hookimpl, rfc3339
+from kubrick_kernel import Kernel, hookimpl
 
 
 class EndpointSliceController:
@@ -23,8 +24,6 @@ class EndpointSliceController:
         self._context = context
         self._client = context.client
         self._queue = context.queue
-        self._selectors = Selectors()
-        self._triggers: dict[str, str] = {}
         self._zones: dict[str, str] = {}
         self._written: dict[str, dict[str, int]] = {}
         self._services = context.informer(SERVICES)
@@ -32,34 +31,9 @@ class EndpointSliceController:
         self._nodes = context.informer(NODES)
         self._slices = context.informer(ENDPOINT_SLICES)
         self._slices.add_index("service", _service_of)
-        self._services.add_handler(self._service_added, self._service_updated, self._service_gone)
-        self._pods.add_handler(self._pod_changed, self._pod_updated, self._pod_changed)
+        self._watch = ServiceWatch(self._services, self._pods, self._queue, context.clock)
         self._slices.add_handler(self._slice_seen, self._slice_updated, self._slice_gone)
         self._nodes.add_handler(self._node_changed, lambda old, new: self._node_changed(new), self._node_gone)
-
-    def _service_added(self, service: Object) -> None:
-        self._selectors.put(service)
-        self._triggers.setdefault(key_of(service), service["metadata"].get("creationTimestamp", ""))
-        self._queue.add(key_of(service))
-
-    def _service_updated(self, old: Object, new: Object) -> None:
-        self._selectors.put(new)
-        self._queue.add(key_of(new))
-
-    def _service_gone(self, service: Object) -> None:
-        self._selectors.drop(service)
-        self._triggers.pop(key_of(service), None)
-
-    def _pod_changed(self, pod: Object) -> None:
-        for key in self._selectors.of(pod):
-            self._triggers[key] = rfc3339(self._context.clock.now())
-            self._queue.add(key)
-
-    def _pod_updated(self, old: Object, new: Object) -> None:
-        if matters_to_endpoints(old, new):
-            self._pod_changed(new)
-            if old["metadata"].get("labels") != new["metadata"].get("labels"):
-                self._pod_changed(old)
 
     def _slice_seen(self, existing: Object) -> None:
         for key in _service_of(existing):
@@ -112,7 +86,7 @@ class EndpointSliceController:
         pods = [pod for pod in self._pods.list(namespace) if selects(service, pod)]
         slices = [s for s in self._slices.by_index("service", key) if "deletionTimestamp" not in s["metadata"]]
         slices.sort(key=lambda s: s["metadata"]["name"])
-        todo = plan(service, pods, slices, self._zones, self._triggers.get(key, ""))
+        todo = plan(service, pods, slices, self._zones, self._watch.triggered(key))
         try:
             await self._apply(key, todo, namespace)
         except StatusError as error:
