@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from kubrick_api.errors import NAMESPACE_TERMINATING, StatusError
-from kubrick_api.resource import Object
 from kubrick_api_core import ENDPOINTS, PODS, SERVICES
 from kubrick_controller import Context, Controller
 from kubrick_controller.backends import selects
