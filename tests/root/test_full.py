@@ -1,187 +1,26 @@
-"""The profile full, as a user has it: `kubrick up` as root, kubectl, real containers behind a Service.
+"""The profile full, as a user has it: `kubrick up` as root, kubectl, real containers behind a Service. machines.py
+makes the machine."""
 
-The "machine" is a network namespace that the test makes itself: only a loopback interface, no default route, so
-no packet can leave. It is entered with nsenter, because `ip netns exec` hides the cgroup mounts.
-"""
-
-import json
 import os
 import platform
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-import yaml
 
 from kubrick_runtime_cri.archive import busybox_archive
 
+sys.path.insert(0, str(Path(__file__).parent))
+from machines import IMAGE, Machine, Object, container, eventually, pod, process_of, running
+
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="real containers need root")]
 
-T = TypeVar("T")
-Object = dict[str, Any]
-
-IMAGE = "kubrick.test/busybox:1"
-READY_SECONDS = 30.0
-END_SECONDS = 60.0
 NODE_PORT = 30080
 HTTPD = "mkdir -p /www && hostname > /www/index.html && echo serving && exec httpd -f -p 8080 -h /www"
-CGROUPS = Path("/sys/fs/cgroup")
-pause = threading.Event()
-
-
-class Machine:
-    """A network namespace, a data directory, and what runs there."""
-
-    def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))
-        self.name = self.directory.name
-        self.data = self.directory / "data"
-        self.file = self.directory / "cluster.toml"
-        # Cgroups are the whole machine's, whatever the namespace.
-        self.file.write_text(f'[cluster]\nprofile = "full"\n[plugins.node]\ncgroups = "{self.name}"\n')
-        self.log = self.directory / "up.log"
-        self.process: subprocess.Popen[bytes] | None = None
-        subprocess.run(["ip", "netns", "add", self.name], check=True)
-        self.run("ip", "link", "set", "lo", "up")
-        assert not self.run("ip", "route", "show", "default"), "a namespace with a way out is no place for this"
-
-    def inside(self, *command: str) -> list[str]:
-        return ["nsenter", f"--net=/run/netns/{self.name}", *command]
-
-    def run(self, *command: str, text: str = "", seconds: float = 30.0) -> str:
-        """Its standard output. Raises AssertionError with all it said."""
-        done = subprocess.run(self.inside(*command), input=text, capture_output=True, text=True, timeout=seconds)
-        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.told()}"
-        return done.stdout
-
-    def told(self) -> str:
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
-
-    def kubrick(self, *arguments: str) -> str:
-        chosen = ("-f", str(self.file), "--data-dir", str(self.data))
-        return self.run(sys.executable, "-m", "kubrick_kernel", *arguments, *chosen, seconds=90)
-
-    def kubectl(self, *arguments: str, text: str = "") -> str:
-        return self.run("kubectl", "--kubeconfig", str(self.data / "admin.kubeconfig"), *arguments, text=text)
-
-    def get(self, *arguments: str) -> Object:
-        found: Object = json.loads(self.kubectl("get", *arguments, "-o", "json"))
-        return found
-
-    def apply(self, *objects: Object) -> None:
-        self.kubectl("apply", "-f", "-", text=yaml.safe_dump_all(objects))
-
-    def up(self, *arguments: str) -> float:
-        """Start it; how long it says that took."""
-        command = [sys.executable, "-m", "kubrick_kernel", "up", "-f", str(self.file), "--data-dir", str(self.data)]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                self.inside(*command, *arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-        def ready() -> str | None:
-            assert self.process is not None
-            assert self.process.poll() is None, self.told()
-            found = re.search(r"ready in ([\d.]+) s", self.told())
-            return found.group(1) if found else None
-
-        return float(eventually(ready, READY_SECONDS))
-
-    def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Ctrl-C, or worse; its exit code."""
-        assert self.process is not None
-        self.process.send_signal(number)
-        code = self.process.wait(END_SECONDS)
-        self.process = None
-        return code
-
-    def remnants(self) -> list[str]:
-        """Whatever is left of a cluster outside its data directory."""
-        found = [f"mount {line.split()[4]}" for line in lines("/proc/self/mountinfo") if str(self.data) in line]
-        found += [f"process {words}" for _, words in processes() if str(self.data) in words]
-        links = json.loads(self.run("ip", "-json", "link"))
-        found += [f"interface {link['ifname']}" for link in links if link["ifname"] != "lo"]
-        found += [f"rules {line}" for line in self.run("nft", "list", "tables").splitlines()]
-        found += [f"cgroup {folder}" for folder in CGROUPS.glob(f"*/{self.name}")]
-        found += [f"namespace {path}" for path in self.data.glob("containerd/state/**/netns/*")]
-        return found
-
-    def close(self) -> None:
-        """Take everything away, however the test ended."""
-        if self.process is not None:
-            self.end(signal.SIGKILL)
-        try:
-            if self.data.exists():
-                self.kubrick("down")
-            left = self.remnants()
-        except BaseException:
-            self.force()
-            raise
-        finally:
-            subprocess.run(["ip", "netns", "delete", self.name], check=True)
-        assert not left, left
-        shutil.rmtree(self.directory)
-
-    def force(self) -> None:
-        """What is ours ends without Kubrick's help."""
-        mine = {pid for pid, words in processes() if str(self.data) in words}
-        mine |= {pid for pid, _ in processes() if parent(pid) in mine}
-        for pid in mine:
-            os.kill(pid, signal.SIGKILL)
-        for line in reversed(lines("/proc/self/mountinfo")):
-            if str(self.data) in line:
-                subprocess.run(["umount", "--lazy", line.split()[4]], check=False)
-
-
-def lines(file: str) -> list[str]:
-    return Path(file).read_text(errors="replace").splitlines()
-
-
-def processes() -> Iterator[tuple[int, str]]:
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                yield int(folder.name), (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue  # it has ended meanwhile
-
-
-def parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def eventually(question: Callable[[], T | None], seconds: float = 20.0) -> T:
-    """The first answer that isn't nothing."""
-    for _ in range(int(seconds / 0.05)):
-        answer = question()
-        if answer:
-            return answer
-        pause.wait(0.05)
-    raise AssertionError(f"not within {seconds:.0f} s")
-
-
-def container(command: str, **more: Any) -> Object:
-    return {"name": "main", "image": IMAGE, "command": ["sh", "-c", command], **more}
-
-
-def pod(name: str, command: str = "exec sleep inf", **spec: Any) -> Object:
-    spec = {"terminationGracePeriodSeconds": 1, "containers": [container(command)], **spec}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def web(replicas: int = 3, revision: str = "1") -> tuple[Object, Object]:
@@ -226,14 +65,6 @@ def ready_pods(machine: Machine, count: int, selector: str = "app=web") -> list[
     return eventually(all_ready)
 
 
-def running(machine: Machine, name: str) -> Object:
-    def state() -> Object | None:
-        one = machine.get("pod", name)
-        return one if one["status"].get("phase") == "Running" else None
-
-    return eventually(state)
-
-
 def asked(machine: Machine, url: str, times: int = 1) -> set[str]:
     """What the pod "client" hears."""
     loop = f"for i in $(seq {times}); do timeout 3 wget -qO- {url} || exit 1; done"
@@ -247,23 +78,6 @@ def endings(machine: Machine) -> dict[str, tuple[str, int]]:
         for one in machine.get("pods")["items"]
         for status in one["status"]["containerStatuses"]
     }
-
-
-def process_of(pod: Object) -> int:
-    """The first process of the pod's container."""
-    id_ = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
-
-    def found() -> int | None:
-        for pid, _ in processes():
-            try:
-                first = re.search(r"^NSpid:.*\t1$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-                if first and id_ in Path(f"/proc/{pid}/cgroup").read_text():
-                    return pid
-            except OSError:
-                continue
-        return None
-
-    return eventually(found)
 
 
 @pytest.fixture(scope="module")
