@@ -73,6 +73,10 @@ def kubrick_register_commands():
     return [click.Command("sing", callback=lambda: click.echo("la la"), help="Sing.")]
 
 @hookimpl
+def kubrick_register_obstacles(composition):
+    return ["there is no tower; build one"] if composition.plugins.get("bell", {}).get("volume") == 9 else []
+
+@hookimpl
 def kubrick_register_checks(kernel):
     return ["the bell has no clapper; hang one"] if kernel.settings("bell").volume == 0 else []
 '''
@@ -90,7 +94,8 @@ def kubrick_register_profiles():
             preference=1000,
             reason="it is the loudest",
             settings={"bell": {"volume": 3, "ropes": 4}},
-        )
+        ),
+        Profile("bare", "nothing", (), store="memory", preference=999),
     ]
 '''
 MODULES = {
@@ -121,7 +126,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[kubrick]\n" + "\n".join(entries) + "\n")
     home = tmp_path_factory.mktemp("home")
-    return os.environ | {"PYTHONPATH": str(site), "HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    # Here the default is what is tested; the made-up profiles are preferred to any other.
+    inherited = {name: value for name, value in os.environ.items() if name != "KUBRICK_PROFILE"}
+    return inherited | {"PYTHONPATH": str(site), "HOME": str(home), "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture
@@ -205,6 +212,12 @@ def test_a_data_directory_in_use_is_one_line_and_exit_code_2(run: Run, running: 
         (["up", "--volume", "11", "--data-dir", "data"], "", "kubrick: volume 11 is too loud; at most 10"),
         (["up", "--data-dir", "c.toml/x"], "", "cannot write to it (Not a directory); choose another with --data-dir"),
         (["check", "-f", "c.toml"], "[plugins.bell]\nvolume = 0", "kubrick: the bell has no clapper; hang one"),
+        (
+            ["check", "-f", "c.toml"],
+            "[cluster]\nprofile = 'belfry'\n[plugins.bell]\nvolume = 9",
+            "kubrick: there is no tower; build one",
+        ),
+        (["up", "--profile", "belfry", "--volume", "9"], "", "kubrick: there is no tower; build one"),
         (["check", "-f", "c.toml"], "[cluster]\nenable = ['landmine']", "plugin 'landmine' can't be imported: Runtime"),
         (["plugins", "show", "bel"], "", "kubrick: there is no plugin 'bel'; did you mean bell?"),
         (
@@ -253,14 +266,14 @@ def test_plugins_show_says_hooks_and_settings(run: Run) -> None:
     done = run("plugins", "show", "bell")
     assert done.returncode == 0, done.stderr
     assert "bell (enabled): Rings once all is ready." in done.stdout
-    assert "kubrick_register_components, kubrick_register_options, kubrick_register_settings" in done.stdout
+    assert "kubrick_register_components, kubrick_register_obstacles, kubrick_register_options" in done.stdout
     assert "volume 5 a whole number" in " ".join(done.stdout.split())
 
 
 def test_check_says_when_all_is_well_and_changes_nothing(run: Run, tmp_path: Path) -> None:
     done = run("check", "--data-dir", "data")
     assert done.returncode == 0, done.stderr
-    assert "all is well: 2 plugins, profile belfry" in done.stdout
+    assert "all is well: 2 plugins, profile belfry (the default here: it is the loudest), data" in done.stdout
     assert not (tmp_path / "data").exists()
 
 
@@ -291,6 +304,37 @@ def test_down_stops_what_runs_and_has_plugins_remove_what_they_left(
     dirt.touch()
     assert run("down", "--data-dir", "data").stdout == "nothing is left running\n"
     assert not dirt.exists()
+
+
+def test_down_goes_by_the_profile_that_was_run(
+    running: "subprocess.Popen[str]", environment: dict[str, str], tmp_path: Path
+) -> None:
+    until_ready(running)
+    running.kill()
+    running.wait(5)
+    (tmp_path / "data" / "dirt").touch()
+    command = [KUBRICK, "down", "--data-dir", "data"]
+    # Without the memory of it, this would be a profile whose plugins know nothing of the dirt.
+    subprocess.run(command, env=environment | {"KUBRICK_PROFILE": "bare"}, cwd=tmp_path, check=True, timeout=30)
+    assert not (tmp_path / "data" / "dirt").exists()
+
+
+def test_the_environment_names_the_profile_where_nothing_else_does(environment: dict[str, str], tmp_path: Path) -> None:
+    def plugins(*arguments: str) -> str:
+        chosen = environment | {"KUBRICK_PROFILE": "bare"}
+        done = subprocess.run(
+            [KUBRICK, "plugins", *arguments], env=chosen, cwd=tmp_path, capture_output=True, text=True, timeout=30
+        )
+        return done.stdout.splitlines()[-1]
+
+    (tmp_path / "c.toml").write_text("[cluster]\nprofile = 'belfry'")
+    assert plugins() == "profile bare (named by KUBRICK_PROFILE), store memory"
+    assert plugins("-f", "c.toml") == "profile belfry, store memory"
+    assert plugins("--profile", "belfry") == "profile belfry, store memory"
+
+
+def test_up_says_which_variable_names_a_profile(run: Run) -> None:
+    assert "KUBRICK_PROFILE" in run("up", "--help").stdout
 
 
 def test_down_where_nothing_ever_was_says_so(run: Run) -> None:

@@ -8,7 +8,7 @@ import pluggy
 import pytest
 
 from kubrick_kernel import Composition, ConfigurationError, Profile, build_plugin_manager, hookimpl, hookspec
-from kubrick_kernel.plugins import installed
+from kubrick_kernel.plugins import PROFILE_VARIABLE, installed
 
 
 def plugin(**functions: Callable[..., Any]) -> types.ModuleType:
@@ -83,9 +83,63 @@ def test_a_profile_whose_plugin_is_not_installed_says_what_to_install() -> None:
         build_plugin_manager(Composition(profile="lacking"), {"p": profiles(lacking)})
 
 
-def test_the_preferred_profile_is_taken_when_none_is_named() -> None:
-    best = Profile("best", "", (), store="memory", preference=1000)
-    assert build(Composition(), p=profiles(best)).profile is best
+@pytest.fixture
+def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing names a profile; what the tests' own profiles are preferred to can run anywhere."""
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+
+
+def obstructed(*obstacles: str) -> object:
+    def kubrick_register_obstacles(composition: Composition) -> Sequence[str]:
+        return obstacles
+
+    return plugin(kubrick_register_obstacles=kubrick_register_obstacles)
+
+
+BEST = Profile("best", "", ("steep",), store="memory", preference=1000, reason="it is the best")
+GOOD = Profile("good", "", (), store="memory", preference=999, reason="it is good")
+
+
+def test_the_preferred_profile_is_taken_when_none_is_named(unnamed: None) -> None:
+    manager = build(Composition(), p=profiles(GOOD, BEST), steep=obstructed())
+    assert manager.profile is BEST
+    assert manager.why == "the default here: it is the best"
+
+
+def test_a_preferred_profile_with_an_obstacle_is_passed_over_and_it_is_said_why(unnamed: None) -> None:
+    # The plugin is an extra, and so takes part in every profile: it is in the way of the better one only.
+    def kubrick_register_obstacles(composition: Composition) -> Sequence[str]:
+        return next(answers)
+
+    answers = iter([["no rope", "no boots"], []])
+    steep = plugin(kubrick_register_obstacles=kubrick_register_obstacles)
+    manager = build(Composition(), p=profiles(GOOD, BEST), steep=steep)
+    assert manager.profile is GOOD
+    assert manager.why == "the default here: it is good; not best: no rope"
+
+
+def test_a_preferred_profile_whose_plugin_is_not_installed_is_passed_over(unnamed: None) -> None:
+    manager = build(Composition(), p=profiles(GOOD, BEST))
+    assert manager.profile is GOOD
+    assert "not best: profile 'best' needs plugin 'steep', which is not installed" in manager.why
+
+
+def test_with_obstacles_everywhere_the_preferred_profile_is_taken_to_say_what_is_wrong(unnamed: None) -> None:
+    composition = Composition()
+    manager = build(composition, p=profiles(GOOD, BEST), steep=obstructed("no rope"))
+    assert manager.profile is BEST
+    assert manager.obstacles(composition) == ["no rope"]
+
+
+def test_a_profile_that_is_named_is_taken_whatever_is_in_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"p": profiles(GOOD, BEST), "steep": obstructed("no rope")}
+    assert build(Composition(profile="best"), **extra).profile is BEST
+    monkeypatch.setenv(PROFILE_VARIABLE, "best")
+    assert build(Composition(), **extra).profile is BEST
+    assert build(Composition(profile="good"), **extra).profile is GOOD
+    monkeypatch.setenv(PROFILE_VARIABLE, "bset")
+    with pytest.raises(ConfigurationError, match="variable KUBRICK_PROFILE: unknown profile 'bset'; did you mean best"):
+        build(Composition(), **extra)
 
 
 def test_two_profiles_of_one_name_are_refused() -> None:

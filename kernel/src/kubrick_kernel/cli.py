@@ -162,7 +162,8 @@ def plugins(ctx: click.Context, file: Path | None, profile: str | None, store: s
         about = _summary(manager.get_plugin(name)) if manager.has_plugin(name) else ""
         table.add_row(name, "yes" if manager.has_plugin(name) else "no", about)
     _print(table)
-    click.echo(f"profile {manager.profile_name or 'none'}, store {manager.store}")
+    why = f" ({manager.why})" if manager.why else ""
+    click.echo(f"profile {manager.profile_name or 'none'}{why}, store {manager.store}")
 
 
 @plugins.command()
@@ -202,7 +203,8 @@ def check(file: Path | None, profile: str | None, store: str | None, data_dir: P
     directory = (data_dir or default_data_dir(composition.name)).absolute()
     kernel = Kernel(composition, data_dir=directory)
     answers = kernel.plugins.hook.kubrick_register_checks(kernel=kernel)
-    problems = [problem for answer in answers for problem in answer]
+    problems = kernel.plugins.obstacles(composition)
+    problems += [problem for answer in answers for problem in answer]
     if problem := problem_with(directory):
         problems.insert(0, problem)
     for problem in problems:
@@ -213,7 +215,8 @@ def check(file: Path | None, profile: str | None, store: str | None, data_dir: P
     for name in idle:
         click.echo(f"note: [plugins.{name}] has no effect, because {name!r} takes no part")
     taking_part = len(kernel.plugins.names())
-    click.echo(f"all is well: {taking_part} plugins, profile {kernel.plugins.profile_name}, data in {directory}")
+    why = f" ({kernel.plugins.why})" if kernel.plugins.why else ""
+    click.echo(f"all is well: {taking_part} plugins, profile {kernel.plugins.profile_name}{why}, data in {directory}")
 
 
 def _settings_class(manager: PluginManager, name: str) -> type | None:

@@ -1,7 +1,8 @@
 """The data directory: where it is, that only one process uses it, and what that process says.
 
 The running process holds a lock on ``lock`` and writes ``status.json``. So whoever asks for the
-status learns from the lock whether anybody runs, and from the file how it is.
+status learns from the lock whether anybody runs, and from the file how it is. ``profile`` names the plugin set it
+last ran with, which is the one that knows what it may have left.
 """
 
 import fcntl
@@ -16,6 +17,7 @@ from kubrick_kernel.errors import ConfigurationError
 
 LOCK = "lock"
 STATUS = "status.json"
+PROFILE = "profile"
 
 
 def default_data_dir(name: str) -> Path:
@@ -96,3 +98,16 @@ def read_status(directory: Path) -> dict[str, Any] | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def write_profile(directory: Path, name: str) -> None:
+    """Remember what `directory` is run with."""
+    (directory / PROFILE).write_text(name + "\n", encoding="utf-8")
+
+
+def read_profile(directory: Path) -> str:
+    """What `directory` was last run with, or ""."""
+    try:
+        return (directory / PROFILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

@@ -12,7 +12,7 @@ import click
 import trio
 
 from kubrick_kernel.composition import Composition
-from kubrick_kernel.datadir import held, read_status
+from kubrick_kernel.datadir import held, read_profile, read_status
 from kubrick_kernel.errors import ConfigurationError
 from kubrick_kernel.kernel import Kernel
 from kubrick_kernel.lifecycle import Component, Supervisor
@@ -27,10 +27,9 @@ def take_down(composition: Composition, directory: Path) -> None:
     if not directory.is_dir():
         raise ConfigurationError(f"there is no data directory {directory}; name the right one with --data-dir")
     running = read_status(directory)
+    if not composition.profile:
+        composition = attrs.evolve(composition, profile=read_profile(directory))
     if running is not None:
-        # The profile it runs with is the one that knows what it keeps.
-        if not composition.profile and running.get("profile"):
-            composition = attrs.evolve(composition, profile=running["profile"])
         trio.run(_stop, int(running["pid"]), directory)
         click.echo(f"process {running['pid']} has ended")
     kernel = Kernel(attrs.evolve(composition, store="memory"), data_dir=directory)
@@ -44,7 +43,8 @@ def take_down(composition: Composition, directory: Path) -> None:
 
 async def _stop(pid: int, directory: Path) -> None:
     try:
-        os.kill(pid, signal.SIGTERM)
+        if pid:  # one that has only just begun hasn't said; it is waited for
+            os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return
     with trio.move_on_after(STOP_SECONDS):

@@ -12,7 +12,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from kubrick_kernel.composition import Option, Profile
+    from kubrick_kernel.composition import Composition, Option, Profile
     from kubrick_kernel.kernel import Kernel
     from kubrick_kernel.lifecycle import Component
     from kubrick_kernel.store import Store
@@ -71,6 +71,14 @@ def kubrick_register_commands() -> "Sequence[click.Command]":
 def kubrick_register_sweepers(kernel: "Kernel") -> "Sequence[Component]":
     """For ``kubrick down``: those of this plugin's components that, started and ended once more, remove
     what a run that was killed or told to keep something has left on the machine."""
+    return ()
+
+
+@hookspec
+def kubrick_register_obstacles(composition: "Composition") -> Sequence[str]:
+    """What keeps this plugin from running on this machine, for this user, with what `composition` says: a
+    missing program, a missing right. One line each, saying what to do. A profile with an obstacle is passed over
+    where none is named, and refused by ``kubrick up`` where it is. Asked often: look, touch nothing."""
     return ()
 
 

@@ -14,7 +14,7 @@ import trio
 from kubrick_kernel.bus import Bus, Compactor
 from kubrick_kernel.clock import Clock, SystemClock, generator, seeded_uuid
 from kubrick_kernel.composition import Composition
-from kubrick_kernel.datadir import held, write_status
+from kubrick_kernel.datadir import held, write_profile, write_status
 from kubrick_kernel.errors import ConfigurationError
 from kubrick_kernel.lifecycle import Component, Supervisor
 from kubrick_kernel.plugins import PluginManager, build_plugin_manager
@@ -97,6 +97,7 @@ class Kernel:
         with ExitStack() as stack:
             if self.data_dir:
                 stack.enter_context(held(self.data_dir))
+                write_profile(self.data_dir, self.plugins.profile_name)
             self._write_status()
             await self._supervisor.run(task_status)
 

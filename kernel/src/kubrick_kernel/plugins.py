@@ -5,6 +5,7 @@ what takes part is imported: the profiles' providers, then the composition's plu
 hooks are pluggy's. A plugin that answers a hook nobody specifies is an error.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any, NoReturn, Protocol
 
@@ -23,6 +24,9 @@ STORE_PREFIX = "store-"
 COMMAND_PREFIX = "command-"
 HOOK_PREFIX = "kubrick_register_"
 PROFILES = "profiles"
+PROFILE_VARIABLE = "KUBRICK_PROFILE"
+"""The environment variable that names the profile where neither a flag nor the cluster file does."""
+DEFAULT = "the default here"
 
 
 class EntryPoint(Protocol):
@@ -48,8 +52,8 @@ def installed() -> dict[str, EntryPoint]:
 def build_plugin_manager(composition: Composition, extra: Mapping[str, object] | None = None) -> "PluginManager":
     """Import and register the plugins of `composition`, hosts' hooks included.
 
-    `extra` are plugins given as objects, by name: they take part without being installed. The
-    manager's ``composition`` attribute is the composition with its profile and store filled in.
+    `extra` are plugins given as objects, by name: they take part without being installed. Where no
+    profile is named, it is the most preferred one that nothing keeps from running here.
     Raises `ConfigurationError` for anything missing, misspelt or broken.
     """
     extra = extra or {}
@@ -59,7 +63,59 @@ def build_plugin_manager(composition: Composition, extra: Mapping[str, object] |
             known = suggest(name, [*present, *extra], "installed are")
             raise ConfigurationError(f"{composition.source}: {where}: there is no plugin {name!r}{known}")
     profiles = _collect_profiles(composition, present, extra)
-    profile = choose_profile(composition, profiles)
+    choices = candidates(composition, profiles)
+    if len(choices) < 2:
+        manager = _assemble(composition, profiles, choices[0] if choices else None, present, extra)
+        manager.why = "" if composition.profile else f"named by {PROFILE_VARIABLE}" if named_here() else DEFAULT
+        return manager
+    passed_over = []
+    for profile in choices:
+        try:
+            manager = _assemble(composition, profiles, profile, present, extra)
+            problems = manager.obstacles(composition)
+        except NotInstalled as error:
+            problems = [str(error)]
+        if not problems:
+            break
+        passed_over.append(f"not {profile.name}: {problems[0]}")
+    else:
+        profile, passed_over = choices[0], []
+        manager = _assemble(composition, profiles, profile, present, extra)
+    reason = f"{DEFAULT}: {profile.reason}" if profile.reason else DEFAULT
+    manager.why = "; ".join([reason, *passed_over])
+    return manager
+
+
+def named_here() -> str:
+    """The profile that the environment names, or ""."""
+    return os.environ.get(PROFILE_VARIABLE, "")
+
+
+def candidates(composition: Composition, profiles: Mapping[str, Profile]) -> list[Profile]:
+    """The profile that `composition`, or else the environment, names; all where neither does, the most
+    preferred first."""
+    name, source = composition.profile, composition.source
+    if not name:
+        name, source = named_here(), f"the environment variable {PROFILE_VARIABLE}"
+    if not name:
+        return sorted(profiles.values(), key=lambda profile: -profile.preference)
+    if name not in profiles:
+        raise ConfigurationError(f"{source}: unknown profile {name!r}{suggest(name, profiles, 'installed are')}")
+    return [profiles[name]]
+
+
+class NotInstalled(ConfigurationError):
+    """A profile's plugin is missing."""
+
+
+def _assemble(
+    composition: Composition,
+    profiles: Mapping[str, Profile],
+    profile: Profile | None,
+    present: Mapping[str, EntryPoint],
+    extra: Mapping[str, object],
+) -> "PluginManager":
+    """The manager for one profile, its plugins registered."""
     store = composition.store or (profile.store if profile else "memory")
     manager = PluginManager(composition, profile, store)
     wanted, manager.defaults = _wanted(composition, profiles, profile)
@@ -68,7 +124,7 @@ def build_plugin_manager(composition: Composition, extra: Mapping[str, object] |
         if name.startswith(STORE_PREFIX) and name != STORE_PREFIX + store:
             continue
         if name not in extra and name not in present:
-            raise ConfigurationError(
+            raise NotInstalled(
                 f"profile {manager.profile_name!r} needs plugin {name!r}, which is not installed: "
                 f"install its package (kubrick-{name}) or disable it"
             )
@@ -82,7 +138,8 @@ def build_plugin_manager(composition: Composition, extra: Mapping[str, object] |
 
 class PluginManager(pluggy.PluginManager):
     """pluggy's manager, and what was chosen: `profile` (None: no plugins but those named), `store`,
-    `composition` as asked for, and the profile's `defaults` for settings."""
+    `composition` as asked for, the profile's `defaults` for settings, and `why` it is this profile where the
+    composition names none."""
 
     def __init__(self, composition: Composition, profile: Profile | None, store: str) -> None:
         super().__init__(hookspecs.PROJECT)
@@ -90,6 +147,7 @@ class PluginManager(pluggy.PluginManager):
         self.profile = profile
         self.store = store
         self.defaults: dict[str, dict[str, Any]] = {}
+        self.why = ""
         self.add_hookspecs(hookspecs)
 
     @property
@@ -128,6 +186,11 @@ class PluginManager(pluggy.PluginManager):
         callers = self.get_hookcallers(self.get_plugin(name)) or []
         return sorted(caller.name for caller in callers)
 
+    def obstacles(self, composition: Composition) -> list[str]:
+        """What keeps this machine from running these plugins for this user."""
+        answers = self.hook.kubrick_register_obstacles(composition=composition)
+        return [obstacle for answer in answers for obstacle in answer]
+
     def known_hooks(self) -> list[str]:
         """Every hook that has a specification."""
         return sorted(name for name, caller in vars(self.hook).items() if getattr(caller, "spec", None))
@@ -157,16 +220,6 @@ def _mentioned(composition: Composition) -> list[tuple[str, str]]:
 def collect_profiles(composition: Composition) -> dict[str, Profile]:
     """The profiles there are to choose from, by name."""
     return _collect_profiles(composition, installed(), {})
-
-
-def choose_profile(composition: Composition, profiles: Mapping[str, Profile]) -> Profile | None:
-    """The profile asked for, else the preferred one; None when none is installed."""
-    if not composition.profile:
-        return max(profiles.values(), key=lambda profile: profile.preference, default=None)
-    if composition.profile not in profiles:
-        hint = suggest(composition.profile, profiles, "installed are")
-        raise ConfigurationError(f"{composition.source}: unknown profile {composition.profile!r}{hint}")
-    return profiles[composition.profile]
 
 
 def _collect_profiles(

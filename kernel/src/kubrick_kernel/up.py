@@ -21,10 +21,13 @@ from kubrick_kernel.composition import Composition, Option, load_composition
 from kubrick_kernel.datadir import default_data_dir
 from kubrick_kernel.errors import ConfigurationError
 from kubrick_kernel.kernel import Kernel
-from kubrick_kernel.plugins import PluginManager, build_plugin_manager
+from kubrick_kernel.plugins import PROFILE_VARIABLE, PluginManager, build_plugin_manager
 
 FILE = click.Option(["-f", "--file"], type=click.Path(path_type=Path, dir_okay=False), help="The cluster file.")
-PROFILE = click.Option(["--profile"], help="A named plugin set, instead of the file's.")
+PROFILE = click.Option(
+    ["--profile"],
+    help=f"A named plugin set, instead of the file's. Without either: {PROFILE_VARIABLE}, from the environment.",
+)
 DATA_DIR = click.Option(
     ["--data-dir"], type=click.Path(path_type=Path, file_okay=False), help="Where everything is kept."
 )
@@ -89,8 +92,10 @@ class Up(click.Command):
         manager = self._manager
         composition = with_flags(manager.composition, self._options, flags)
         if profile := manager.profile:
-            chosen = f" (the default here: {profile.reason})" if not composition.profile and profile.reason else ""
+            chosen = f" ({manager.why})" if manager.why else ""
             click.echo(f"profile {profile.name}{chosen}, store {manager.store}")
+        if obstacles := manager.obstacles(composition):
+            raise ConfigurationError("; ".join(obstacles))
         directory = (data_dir or default_data_dir(composition.name)).absolute()
         kernel = Kernel(composition, data_dir=directory, plugins=manager)
         trio.run(serve, kernel)

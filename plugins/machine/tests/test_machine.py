@@ -6,6 +6,7 @@ import pytest
 
 from kubrick_kernel import ConfigurationError
 from kubrick_machine.ground import alone, gateways, mounts_below
+from kubrick_machine.rights import lacks, obstacles
 
 
 def test_the_bridge_has_the_first_address_of_each_range() -> None:
@@ -33,3 +34,13 @@ def test_a_second_cluster_is_refused_while_the_first_runs() -> None:
         pass
     with alone(name):
         pass
+
+
+def test_root_needs_the_rights_that_root_usually_has() -> None:
+    assert lacks("Name:\tx\nCapEff:\t000001ffffffffff\n") == []
+    assert lacks("Name:\tx\nCapEff:\t00000000a80425fb\n") == ["CAP_NET_ADMIN", "CAP_SYS_ADMIN"], "docker's default"
+
+
+def test_who_is_not_root_is_told_so_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert obstacles() == ["real containers need root"]

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from kubrick_kernel import ConfigurationError, Kernel, hookimpl
-from kubrick_network import CNIPlugin, Plugins
+from kubrick_network import CNIPlugin, Plugins, nft
 from kubrick_network.service import Network, parse_call, serve
 from kubrick_network.shim import install, source
 from kubrick_network.testing import Fake, network_alone
@@ -165,7 +165,11 @@ async def test_a_program_named_as_standard_lies_in_the_folder(tmp_path: Path, nu
     kernel.shutdown()
 
 
-def test_a_user_without_rights_is_told_what_is_missing(tmp_path: Path) -> None:
+def test_a_machine_without_the_library_for_rules_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kernel = make_kernel(tmp_path)
-    lines = [line for found in kernel.plugins.hook.kubrick_register_checks(kernel=kernel) for line in found]
-    assert ("networks of containers need root; run kubrick as root" in lines) is (os.geteuid() != 0)
+    assert not kernel.plugins.obstacles(kernel.composition)
+    monkeypatch.setattr(nft, "LIBRARY", "libnftables.so.none")
+    nft.load.cache_clear()
+    assert kernel.plugins.obstacles(kernel.composition) == ["libnftables.so.none can't be loaded; install nftables"]

@@ -1,19 +1,66 @@
 """The profiles build on each other, everything they name is there, and the default is one that can run."""
 
+from collections.abc import Callable, Sequence
+
+import pytest
+
 from kubrick_kernel import Composition, build_plugin_manager
-from kubrick_kernel.plugins import choose_profile, collect_profiles, installed
+from kubrick_kernel.plugins import PROFILE_VARIABLE, collect_profiles, installed
 from kubrick_kernel.settings import structure
 from kubrick_profiles import kubrick_register_profiles
+
+Machine = Callable[..., None]
 
 
 def test_there_are_four() -> None:
     assert set(collect_profiles(Composition())) >= {"api", "control-plane", "hollow", "full"}
 
 
-def test_hollow_is_taken_when_none_is_named_for_full_changes_the_machine() -> None:
-    chosen = choose_profile(Composition(), {profile.name: profile for profile in kubrick_register_profiles()})
-    assert chosen is not None
-    assert chosen.name == "hollow"
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Nothing names a profile, and the machine is what the test says."""
+    monkeypatch.delenv(PROFILE_VARIABLE)
+
+    def describe(*, user: int = 0, packages: Sequence[str] = ()) -> None:
+        monkeypatch.setattr("os.geteuid", lambda: user)
+        monkeypatch.setattr("kubrick_machine.rights.lacks", lambda status: [])
+        monkeypatch.setattr("kubrick_network.nft.load", lambda: None)
+        monkeypatch.setattr("kubrick_runtime_cri.needs.missing_packages", lambda: list(packages))
+
+    return describe
+
+
+def test_root_with_a_container_runtime_gets_real_containers(machine: Machine) -> None:
+    machine()
+    manager = build_plugin_manager(Composition(store="memory"))
+    assert manager.profile_name == "full"
+    assert manager.why == "the default here: this is root, and has what real containers take"
+
+
+def test_anybody_else_gets_simulated_nodes_and_is_told_why(machine: Machine) -> None:
+    machine(user=1000)
+    manager = build_plugin_manager(Composition(store="memory"))
+    assert manager.profile_name == "hollow"
+    assert manager.why == (
+        "the default here: needs neither root nor a container runtime; not full: real containers need root"
+    )
+
+
+def test_root_without_a_container_runtime_is_told_what_to_install(machine: Machine) -> None:
+    machine(packages=["containerd", "runc"])
+    manager = build_plugin_manager(Composition(store="memory"))
+    assert manager.profile_name == "hollow"
+    assert manager.why.endswith("packages that are missing; as root: apt-get install containerd runc")
+    named = Composition(profile="full", store="memory")
+    assert build_plugin_manager(named).obstacles(named) == [
+        "real containers need packages that are missing; as root: apt-get install containerd runc"
+    ]
+
+
+def test_a_runtime_of_the_users_own_needs_no_packages_of_ours(machine: Machine) -> None:
+    machine(packages=["containerd"])
+    manager = build_plugin_manager(Composition(store="memory", plugins={"runtime-cri": {"endpoint": "/run/crio.sock"}}))
+    assert manager.profile_name == "full"
 
 
 def test_everything_they_name_is_installed() -> None:

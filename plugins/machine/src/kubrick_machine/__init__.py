@@ -1,10 +1,8 @@
 """This machine as the whole cluster: its bridge and its kernel's switches first, and nothing left behind."""
 
-import os
-import shutil
 from collections.abc import Sequence
 
-from kubrick_kernel import Component, Kernel, hookimpl
+from kubrick_kernel import Component, Composition, Kernel, hookimpl
 
 
 @hookimpl
@@ -31,13 +29,8 @@ def kubrick_register_sweepers(kernel: Kernel) -> Sequence[Component]:
 
 
 @hookimpl
-def kubrick_register_checks(kernel: Kernel) -> Sequence[str]:
+def kubrick_register_obstacles(composition: Composition) -> Sequence[str]:
     """Whether this user on this machine can run containers at all."""
-    if os.geteuid() != 0:
-        return ["machine: real containers need root; run as root, or use the profile hollow"]
-    missing = [name for name in ("containerd", "runc", "nft") if shutil.which(name) is None]
-    if missing:
-        return [
-            f"machine: programs are missing: {', '.join(missing)}; as root: apt-get install containerd runc nftables"
-        ]
-    return []
+    from kubrick_machine.rights import obstacles
+
+    return obstacles()

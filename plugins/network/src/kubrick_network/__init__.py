@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pluggy
 
-from kubrick_kernel import Component, Kernel, hookimpl
+from kubrick_kernel import Component, Composition, Kernel, hookimpl
 from kubrick_network.contract import CNIPlugin, Request
 from kubrick_network.errors import CNIError, invalid
 from kubrick_network.lists import Attachment, NetworkList, bridged_list, load_lists, parse_list
@@ -72,7 +72,12 @@ def kubrick_register_sweepers(kernel: Kernel) -> Sequence[Component]:
 
 
 @hookimpl
-def kubrick_register_checks(kernel: Kernel) -> Sequence[str]:
-    from kubrick_network.service import missing
+def kubrick_register_obstacles(composition: Composition) -> Sequence[str]:
+    """Root is asked for by who needs it for more than this: a network can be composed to be looked at."""
+    from kubrick_network.nft import load
 
-    return missing()
+    try:
+        load()
+    except CNIError as error:
+        return [error.msg]
+    return []

@@ -19,7 +19,6 @@ from kubrick_network.contract import CNIPlugin
 from kubrick_network.errors import CNIError
 from kubrick_network.lists import NetworkList, bridged_list, parse_list
 from kubrick_network.networks import Networks
-from kubrick_network.nft import load
 from kubrick_network.plugins import Plugins
 from kubrick_network.shim import install
 
@@ -124,18 +123,6 @@ class Network:
     async def teardown(self) -> None:
         """Detach every container and remove the network from the node."""
         await trio.to_thread.run_sync(self.networks.teardown, self.network())
-
-
-def missing() -> list[str]:
-    """What this machine lacks for containers to have a network."""
-    lines = []
-    if os.geteuid() != 0:
-        lines.append("networks of containers need root; run kubrick as root")
-    try:
-        load()
-    except CNIError as error:
-        lines.append(error.msg)
-    return lines
 
 
 Answer = Callable[[str, dict[str, str], bytes], tuple[int, bytes]]

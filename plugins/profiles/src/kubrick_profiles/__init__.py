@@ -118,10 +118,12 @@ FULL = Profile(
         "runtime-cri": {"cni_bin_dir": "cni/bin", "cni_conf_dir": "cni/net.d", "log_directory": "logs"},
         "dns": {"listen": f"{GATEWAY}:53", "service_ip": DNS_SERVICE},
     },
+    preference=20,
+    reason="this is root, and has what real containers take",
 )
 
 
 @hookimpl
 def kubrick_register_profiles() -> Sequence[Profile]:
-    """`full` changes the machine's network, so it runs only when asked for by name."""
+    """`full` is preferred, and passed over where its plugins find an obstacle: no root, or no container runtime."""
     return (API, CONTROL_PLANE, HOLLOW, FULL)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kubrick_kernel import Component, ConfigurationError, Kernel, Option, hookimpl
+from kubrick_kernel import Component, Composition, ConfigurationError, Kernel, Option, hookimpl
 
 if TYPE_CHECKING:
     import click
@@ -69,6 +69,19 @@ def kubrick_register_sweepers(kernel: Kernel) -> Sequence[Component]:
     from kubrick_runtime_cri.containerd import Containerd
 
     return [kernel.find(Containerd)] if kernel.has(Containerd) else []
+
+
+@hookimpl
+def kubrick_register_obstacles(composition: Composition) -> Sequence[str]:
+    """A runtime of the user's own brings what it needs."""
+    if composition.plugins.get("runtime-cri", {}).get("endpoint"):
+        return []
+    from kubrick_runtime_cri.needs import missing_packages
+
+    missing = missing_packages()
+    if not missing:
+        return []
+    return [f"real containers need packages that are missing; as root: apt-get install {' '.join(missing)}"]
 
 
 @hookimpl

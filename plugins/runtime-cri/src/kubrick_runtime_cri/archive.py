@@ -6,13 +6,12 @@ An image needs programs, and a static busybox is one file with all of them.
 import hashlib
 import io
 import json
-import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kubrick_kernel import ConfigurationError
+from kubrick_runtime_cri.needs import busybox
 from kubrick_runtime_cri.reference import normalize
 
 PAUSE_IMAGE = "kubrick.dev/pause:1"
@@ -43,25 +42,6 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
-
-
-def busybox() -> bytes:
-    """The machine's static busybox. Raises ConfigurationError."""
-    for place in ("/bin/busybox", "/usr/bin/busybox", shutil.which("busybox")):
-        if place and Path(place).is_file():
-            program = Path(place).read_bytes()
-            if not _needs_loader(program):
-                return program
-    raise ConfigurationError("no static busybox on this machine: install the package busybox-static")
-
-
-def _needs_loader(program: bytes) -> bool:
-    """Whether an ELF file names an interpreter (program header type 3), and so isn't static."""
-    if program[:4] != b"\x7fELF" or program[4] != 2:
-        return True
-    table = int.from_bytes(program[32:40], "little")
-    size, count = int.from_bytes(program[54:56], "little"), int.from_bytes(program[56:58], "little")
-    return any(program[table + i * size : table + i * size + 4] == b"\3\0\0\0" for i in range(count))
 
 
 def architecture(machine: str) -> str:

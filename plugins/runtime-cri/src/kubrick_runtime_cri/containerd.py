@@ -10,7 +10,6 @@ import ctypes
 import math
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from kubrick_runtime_cri.archive import PAUSE_IMAGE, pause_archive
 from kubrick_runtime_cri.calls import Calls
 from kubrick_runtime_cri.channel import Channel, RPCError
 from kubrick_runtime_cri.images import Images
+from kubrick_runtime_cri.needs import missing_packages
 
 log = get_logger("containerd")
 
@@ -37,7 +37,6 @@ SOCKET_LENGTH = 107
 _MNT_DETACH = 2
 _SHARED_FOLDERS = ("/run/containerd/s", "/run/containerd")
 """Where shims have their sockets, whatever the configuration says."""
-_NEEDED = {"containerd": "containerd", "ctr": "containerd", "runc": "runc", "containerd-shim-runc-v2": "containerd"}
 _SNAPSHOTTERS = ("aufs", "btrfs", "devmapper", "native", "zfs")
 
 
@@ -202,9 +201,8 @@ class Containerd:
     def _check(self) -> None:
         if sys.platform != "linux" or os.geteuid() != 0:
             raise ConfigurationError("a private containerd needs root on Linux: set [plugins.runtime-cri] endpoint")
-        missing = {package for program, package in _NEEDED.items() if shutil.which(program) is None}
-        if missing:
-            raise ConfigurationError(f"containers need packages that are missing: {', '.join(sorted(missing))}")
+        if missing := missing_packages():
+            raise ConfigurationError(f"containers need packages that are missing: {', '.join(missing)}")
         if len(self.paths.socket) > SOCKET_LENGTH:
             raise ConfigurationError(f"{self.paths.socket}: a socket's path has at most {SOCKET_LENGTH} characters")
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import trio
 
+from kubrick_kernel.plugins import PROFILE_VARIABLE
+
 READY_SECONDS = 30.0
 
 
 class RealCluster:
     """One ``kubrick up``, its data directory and its kubeconfig. It can be killed and started again, and
-    then listens where it did."""
+    then listens where it did. Where neither `arguments` nor a cluster file among them names a profile, it is
+    `hollow`, also for root."""
 
     def __init__(self, data_dir: Path, arguments: Sequence[str] = (), python: Path | str = sys.executable) -> None:
         self.data_dir = data_dir
@@ -46,8 +49,11 @@ class RealCluster:
             *self._arguments,
         ]
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, PROFILE_VARIABLE: os.environ.get(PROFILE_VARIABLE) or "hollow"}
         with self._log.open("wb") as log:
-            self._process = await trio.lowlevel.open_process(command, stdout=log, stderr=subprocess.STDOUT)
+            self._process = await trio.lowlevel.open_process(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
         with trio.move_on_after(READY_SECONDS):
             while b"ready in" not in self._log.read_bytes():
                 if self._process.poll() is not None:
