@@ -127,3 +127,31 @@ def test_no_container_is_started_that_is_running_and_no_app_before_its_inits(pol
             assert name not in started
     if found[0] == "absent":
         assert "web" not in started or (sidecar and "setup" in started)
+
+
+def test_a_container_that_cannot_be_run_is_in_a_crash_loop_like_any_other():
+    """Its own reason shows once, when it happens: `fresh`, not the plan's."""
+    backoff = Backoff(20.0, 95.0)
+    there = state(exited("web", 128, attempt=2))
+    failures = {"web": ("RunContainerError", "exec: no such file")}
+    steps, plan = next_steps(make_pod(), there, ended={"web": 95.0}, backoffs={"web": backoff}, failures=failures)
+    assert steps == []
+    assert plan.waiting["web"][0] == "CrashLoopBackOff"
+    assert plan.waiting["web"][1].startswith("back-off 20s restarting")
+
+
+@pytest.mark.parametrize("reason", ["ErrImagePull", "ErrImageNeverPull", "RegistryUnavailable"])
+def test_an_absent_image_is_looked_for_long_before_the_next_pull(reason):
+    _, plan = next_steps(make_pod(), state(), backoffs={"web": Backoff(300.0, 95.0)}, failures={"web": (reason, "no")})
+    assert plan.again_at == 102.0
+
+
+def test_the_longest_pause_between_restarts_can_be_made_shorter():
+    backoff, seen = Backoff(), []
+    for n in range(4):
+        backoff.raise_(n * 10.0, limit=15.0)
+        seen.append(backoff.seconds)
+    assert seen == [10, 15, 15, 15]
+    brief = Backoff()
+    brief.raise_(0.0, limit=1.0)
+    assert brief.seconds == 1

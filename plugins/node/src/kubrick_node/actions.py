@@ -1,6 +1,7 @@
 """What probes and lifecycle hooks do: run a command, ask over HTTP, open a connection, ask a gRPC health
 service, or just wait. Thin; the words of failures are the kubelet's (Go's)."""
 
+import json
 import os
 import ssl
 from collections.abc import Sequence
@@ -69,25 +70,28 @@ class Actions:
                 command = handler["exec"].get("command") or ()
                 code, out, err = await self._runtime.exec_sync(target.pod, target.id, command, timeout)
                 if code:
-                    raise HookFailure(f"command '{' '.join(command)}' exited with {code}: {_text(err or out)}")
+                    why = f"command '{' '.join(command)}' exited with {code}: {_text(err)}"
+                    raise HookFailure(_hook_words(target, command, why, _text(out + err)))
             elif handler.get("httpGet"):
                 await self._tell(_url(target, handler["httpGet"]), handler["httpGet"], timeout)
             elif handler.get("tcpSocket"):
                 raise HookFailure("invalid handler: tcpSocket hooks are not supported")
         except RuntimeFailure as failure:
-            raise HookFailure(failure.message) from None
-        except BadPort as error:
-            raise HookFailure(str(error)) from None
+            raise HookFailure(_hook_words(target, handler["exec"].get("command") or (), failure.message, "")) from None
+        except (BadPort, HTTPFailure, OSError) as error:
+            path = handler["httpGet"].get("path") or ""
+            where = f'for Container "{target.container["name"]}" in Pod "{_pod_words(target.pod)}"'
+            raise HookFailure(f"HTTP lifecycle hook ({path}) {where} failed - error: {error}") from None
 
     async def _tell(self, url: str, action: Object, timeout: float) -> None:
-        """Ask over HTTP without looking at the answer."""
+        """Ask over HTTP without looking at the answer. Raises HTTPFailure."""
         try:
             with trio.fail_after(timeout or FOREVER):
                 await _get(url, action.get("httpHeaders") or ())
         except trio.TooSlowError:
-            raise HookFailure(f'Get "{url}": context deadline exceeded') from None
+            raise HTTPFailure(f'Get "{url}": context deadline exceeded') from None
         except (OSError, HTTPFailure) as error:
-            raise HookFailure(f'Get "{url}": {_dial_error(error, urlsplit(url).netloc)}') from None
+            raise HTTPFailure(f'Get "{url}": {_dial_error(error, urlsplit(url).netloc)}') from None
 
     async def _command(self, target: Target, command: Sequence[str], timeout: float) -> Answer:
         # Variables with values of their own only, as the kubelet expands probes' commands.
@@ -118,6 +122,17 @@ class Actions:
         if 300 <= response.code < 400:
             return Answer(True, f"Probe terminated redirects, Response body: {body}", warning=True)
         return Answer(False, f"HTTP probe failed with statuscode: {response.code}")
+
+
+def _hook_words(target: Target, command: Sequence[str], why: str, output: str) -> str:
+    where = f'for Container "{target.container["name"]}" in Pod "{_pod_words(target.pod)}"'
+    said = json.dumps(output, ensure_ascii=False)
+    return f"Exec lifecycle hook ([{' '.join(command)}]) {where} failed - error: {why}, message: {said}"
+
+
+def _pod_words(pod: Object) -> str:
+    metadata = pod["metadata"]
+    return f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
 
 
 class BadPort(ValueError):

@@ -223,7 +223,7 @@ class NodeAgent:
     def event(self, pod: Object, kind: str, reason: str, message: str, container: str = "") -> None:
         about = reference(pod)
         if container:
-            about["fieldPath"] = f"spec.containers{{{container}}}"
+            about["fieldPath"] = field_path(pod, container)
         self._recorder.event(about, kind, reason, message)
 
     async def _write_statuses(self) -> None:
@@ -322,6 +322,13 @@ class NodeAgent:
                 await trio.sleep(RETRY_SECONDS)
             else:
                 return
+
+
+def field_path(pod: Object, container: str) -> str:
+    """Which part of the pod an event about one of its containers is about."""
+    lists = ("initContainers", "ephemeralContainers", "containers")
+    found = (name for name in lists for one in pod["spec"].get(name) or () if one["name"] == container)
+    return f"spec.{next(found, 'containers')}{{{container}}}"
 
 
 def _is_gone(trouble: Exception) -> bool:

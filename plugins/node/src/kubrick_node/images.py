@@ -35,10 +35,9 @@ class Images:
         RuntimeFailure."""
         image = container.get("image", "")
         policy = pull_policy(container)
-        if policy != "Always":
-            there = await self._runtime.image_status(image)
-            if there is not None:
-                return f'Container image "{image}" already present on machine'
+        there = await self._runtime.image_status(image)
+        if policy != "Always" and there is not None:
+            return f'Container image "{image}" already present on machine'
         if policy == "Never":
             await self._runtime.ensure_image(pod, container, secrets)
             return f'Container image "{image}" already present on machine'

@@ -98,6 +98,7 @@ class Node:
             self._volume_plugins(),
             Images(runtime, settings.image_pulls),
             cgroups,
+            settings.max_container_restart_period,
         )
         agent = NodeAgent(
             self.machine,

@@ -16,6 +16,9 @@ Object = dict[str, Any]
 BACKOFF_FIRST = 10.0
 BACKOFF_LIMIT = 300.0
 BACKOFF_RESET = 600.0
+IMAGE_LOOK_SECONDS = 2.0
+"""How soon a container that waits for its image is looked after: somebody may have loaded it."""
+IMAGE_ABSENT = ("ErrImagePull", "ErrImageNeverPull", "RegistryUnavailable", "SignatureValidationFailed")
 KILLED = 137
 """The exit code of a process that was killed."""
 
@@ -64,11 +67,11 @@ class Backoff:
     seconds: float = 0.0
     since: float = 0.0
 
-    def raise_(self, now: float) -> None:
-        """One more failure: 10 s, doubling to 300 s; starts over after 600 s without one."""
+    def raise_(self, now: float, limit: float = BACKOFF_LIMIT) -> None:
+        """One more failure: 10 s, doubling to `limit`; starts over after 600 s without one."""
         if self.seconds and now - self.since > BACKOFF_RESET:
             self.seconds = 0.0
-        self.seconds = min(self.seconds * 2, BACKOFF_LIMIT) if self.seconds else BACKOFF_FIRST
+        self.seconds = min(self.seconds * 2 if self.seconds else BACKOFF_FIRST, limit)
         self.since = now
 
 
@@ -249,15 +252,17 @@ def _consider(plan: Plan, situation: Situation, container: Object, role: str) ->
     if backoff is not None and backoff.seconds and situation.now < ended + backoff.seconds:
         plan.waiting[name] = _backing_off(situation.pod, container, backoff, failure)
         plan.look_again(ended + backoff.seconds)
+        if failure is not None and failure[0] in IMAGE_ABSENT:
+            plan.look_again(situation.now + IMAGE_LOOK_SECONDS)
         return
     plan.actions.append(StartContainer(container, role, attempt))
 
 
 def _backing_off(pod: Object, container: Object, backoff: Backoff, failure: tuple[str, str] | None) -> tuple[str, str]:
     """Why a container waits, in the kubelet's words."""
-    if failure is not None and failure[0] in ("ErrImagePull", "ImagePullBackOff"):
+    if failure is not None and failure[0] in IMAGE_ABSENT and failure[0] != "ErrImageNeverPull":
         return "ImagePullBackOff", f'Back-off pulling image "{container.get("image", "")}": {failure[0]}: {failure[1]}'
-    if failure is not None:
+    if failure is not None and failure[0] != "RunContainerError":
         return failure
     metadata = pod["metadata"]
     where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"

@@ -295,7 +295,8 @@ class ContainerRuntime(Protocol):
         ...
 
     async def image_status(self, image: str) -> Image | None:
-        """The image of that name or id, if it is there."""
+        """The image of that name or id, if it is there. Raises RuntimeFailure with reason InvalidImageName or
+        ImageInspectError."""
         return None
 
     async def list_images(self) -> tuple[Image, ...]:

@@ -22,5 +22,6 @@ class Settings:
     image_pulls: int = 1
     cgroups: str = "kubrick"
     keep_pods: bool = False
+    max_container_restart_period: float = 300.0
     allowed_sysctls: list[str] = field(factory=list)
     labels: dict[str, str] = field(factory=dict)

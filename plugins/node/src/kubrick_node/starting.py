@@ -10,15 +10,18 @@ from typing import Any
 import trio
 
 from kubrick_node.actions import HookFailure, Target
-from kubrick_node.plan import Backoff, StartContainer
+from kubrick_node.images import pull_policy
+from kubrick_node.plan import BACKOFF_LIMIT, IMAGE_ABSENT, Backoff, StartContainer
+from kubrick_node.qos import all_containers
 from kubrick_node.runtime import ContainerRuntime, ContainerSpec, PodState, RuntimeFailure
 from kubrick_node.stopping import Stopping, grace_of
 from kubrick_node.surroundings import Surroundings
 
 Object = dict[str, Any]
 
-CONFIG_RETRY_SECONDS = 10.0
-IMAGE_REASONS = ("ErrImagePull", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable")
+RETRY_SECONDS = 10.0
+"""How soon a container that could not be made is tried again; pulling and running have growing pauses."""
+IMAGE_REASONS = (*IMAGE_ABSENT, "InvalidImageName", "ImageInspectError")
 
 
 class Starting:
@@ -40,11 +43,25 @@ class Starting:
         self._event = event
         self._stopping = stopping
         self._sandboxes = 0
+        self._limit = around.restart_limit if around is not None else BACKOFF_LIMIT
 
     def try_again(self) -> None:
         """What failed for want of a ConfigMap or Secret needs no more waiting."""
         for name, (reason, _) in list(self.failures.items()):
             if reason == "CreateContainerConfigError":
+                del self.failures[name]
+                self.backoffs.pop(name, None)
+
+    async def look_for_images(self, pod: Object) -> None:
+        """What waits for an image that has come meanwhile needs no more waiting. Raises RuntimeFailure."""
+        waiting = [name for name, (reason, _) in self.failures.items() if reason in IMAGE_ABSENT]
+        if not waiting or self._around is None:
+            return
+        for container in all_containers(pod):
+            name = container["name"]
+            if name not in waiting or pull_policy(container) == "Always":
+                continue
+            if await self._runtime.image_status(container.get("image", "")) is not None:
                 del self.failures[name]
                 self.backoffs.pop(name, None)
 
@@ -78,12 +95,12 @@ class Starting:
             container_id = await self._runtime.start_container(spec)
         except (RuntimeFailure, OSError) as error:
             failure = error if isinstance(error, RuntimeFailure) else RuntimeFailure("CreateContainerError", str(error))
-            self._note_failure(pod, action.container, failure, backoff)
+            self._note_failure(pod, action, failure, backoff)
             return False
-        if self.failures.pop(name, None) is not None:
+        if self.failures.pop(name, ("RunContainerError", ""))[0] != "RunContainerError":
             backoff = self.backoffs[name] = Backoff()
         if action.attempt:
-            backoff.raise_(trio.current_time())
+            backoff.raise_(trio.current_time(), self._limit)
         event(pod, "Normal", "Created", f"Container created: {name}", name)
         event(pod, "Normal", "Started", f"Container started: {name}", name)
         post_start = (action.container.get("lifecycle") or {}).get("postStart")
@@ -115,14 +132,20 @@ class Starting:
 
         return await self._around.container_spec(pod, action, state, warn)
 
-    def _note_failure(self, pod: Object, container: Object, failure: RuntimeFailure, backoff: Backoff) -> None:
+    def _note_failure(self, pod: Object, action: StartContainer, failure: RuntimeFailure, backoff: Backoff) -> None:
+        container = action.container
         name, image = container["name"], container.get("image", "")
         event = self._event
+        again = action.attempt or name in self.failures
         self.failures[name] = self.fresh[name] = (failure.reason, failure.message)
-        if failure.reason == "CreateContainerConfigError":
-            backoff.seconds, backoff.since = CONFIG_RETRY_SECONDS, trio.current_time()
-        else:
+        if failure.reason == "RunContainerError":
+            event(pod, "Normal", "Created", f"Container created: {name}", name)
+            if again:  # the first restart is at once, as that of a container that ran
+                backoff.raise_(trio.current_time(), self._limit)
+        elif failure.reason in IMAGE_ABSENT and failure.reason != "ErrImageNeverPull":
             backoff.raise_(trio.current_time())
+        else:
+            backoff.seconds, backoff.since = RETRY_SECONDS, trio.current_time()
         if failure.reason not in IMAGE_REASONS:
             event(pod, "Warning", "Failed", f"Error: {failure.message}", name)
             return
@@ -141,10 +164,10 @@ class Starting:
         target = Target(pod, container, container_id, state.ips[0] if state.ips else "")
         try:
             await self._around.actions.hook(target, handler, 0)
-        except HookFailure:
+        except HookFailure as failure:
             name = container["name"]
             self._event(pod, "Warning", "FailedPostStartHook", "PostStartHook failed", name)
-            self.fresh[name] = ("PostStartHookError", "PostStartHook failed")
+            self.fresh[name] = ("PostStartHookError", str(failure))
             self._event(pod, "Normal", "Killing", "FailedPostStartHook", name)
             await self._stopping.one(pod, container, container_id, grace_of(pod))
             return False

@@ -17,13 +17,14 @@ from typing import Any, Literal, Protocol
 import trio
 from attrs import define, field, frozen
 
+from kubrick_kernel import get_logger
 from kubrick_node.actions import Actions
 from kubrick_node.cgroups import Cgroups
 from kubrick_node.environment import BadEnvironment, World, environment, service_variables
 from kubrick_node.expansion import expand, unknown_names
 from kubrick_node.hosts import hosts_file, kernel_hostname, pod_hostname
 from kubrick_node.images import Images
-from kubrick_node.plan import StartContainer
+from kubrick_node.plan import BACKOFF_LIMIT, StartContainer
 from kubrick_node.references import References, environment_references, pod_references
 from kubrick_node.resolv import Resolution, parse_resolv_conf, resolve
 from kubrick_node.runtime import (
@@ -40,6 +41,8 @@ from kubrick_node.volumes.kinds import remove_tree
 from kubrick_node.volumes.ownership import fs_group, fs_user
 from kubrick_node.volumes.payload import text_of
 from kubrick_node.volumes.subpath import bind_subpath
+
+log = get_logger("node")
 
 Object = dict[str, Any]
 Propagation = Literal["None", "HostToContainer", "Bidirectional"]
@@ -80,7 +83,8 @@ class PodVolumes:
 
 
 class Surroundings:
-    """One node's. `sources` of volumes: it is one itself."""
+    """One node's. `sources` of volumes: it is one itself. `restart_limit` is the longest pause between restarts of a
+    container that crashes, in seconds."""
 
     def __init__(
         self,
@@ -92,7 +96,9 @@ class Surroundings:
         plugins: Sequence[VolumePlugin],
         images: Images,
         cgroups: Cgroups | None = None,
+        restart_limit: float = BACKOFF_LIMIT,
     ) -> None:
+        self.restart_limit = restart_limit
         self.place = place
         self.runtime = runtime
         self.images = images
@@ -331,8 +337,10 @@ class Surroundings:
         try:
             return bind_subpath(there.path, part, target)
         except (VolumeFailure, OSError) as error:
+            # The user is not told more: it would be about the machine's files.
+            log.warning("subPath not prepared", pod=pod["metadata"]["name"], volume=wanted["name"], error=str(error))
             text = f'failed to prepare subPath for volumeMount "{wanted["name"]}" of container "{container["name"]}"'
-            raise RuntimeFailure("CreateContainerConfigError", f"{text}: {error}") from None
+            raise RuntimeFailure("CreateContainerConfigError", text) from None
 
     def _write_hosts(self, pod: Object, ips: Sequence[str]) -> Path:
         """In place, not by renaming: the file is mounted into running containers."""

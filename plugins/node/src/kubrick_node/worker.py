@@ -4,6 +4,7 @@ to do and status.py what to say.
 On a real machine a pod also has surroundings (volumes, probes, hooks); without them the worker has no task but
 its own, and a pod costs next to nothing."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -36,6 +37,10 @@ RETRY_SECONDS = 1.0
 """How soon a failed step is looked at again (its own backoff decides when it is tried again)."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Between tries while the runtime doesn't answer."""
+SAY_SECONDS = 10.0
+"""How often a container's waiting is told of."""
+MOUNT_SECONDS = 123.0
+"""How long volumes may take before the pod is said to be stuck."""
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
@@ -87,6 +92,8 @@ class PodWorker:
         self._stopping = Stopping(runtime, around, self._say)
         self._starting = Starting(runtime, around, reporter.event, self._stopping)
         self._ended_at: dict[str, float] = {}
+        self._said_at: dict[tuple[str, str], float] = {}
+        self._unmounted_since = math.inf
 
     def wake(self) -> None:
         """Something may have changed: look again."""
@@ -174,6 +181,7 @@ class PodWorker:
             self._reporter.event(self.pod, "Normal", *DEADLINE)
             return 0.0
         state = await self._observe()
+        await self._starting.look_for_images(self.pod)
         refresh_at, housed = await self._house(state)
         while True:
             self._follow(state)
@@ -233,13 +241,21 @@ class PodWorker:
         if self._around is None or self._wound_up:
             return float("inf"), True
         try:
-            return await self._around.keep_up(self.pod), True
+            refresh_at = await self._around.keep_up(self.pod)
         except VolumeFailure:
             failed, pause = self._around.failures(self.uid)
             for name, why in failed.items():
                 text = f'MountVolume.SetUp failed for volume "{name}" : {why}'
                 self._reporter.event(self.pod, "Warning", "FailedMount", text)
-            return trio.current_time() + pause, False
+            self._unmounted_since = min(self._unmounted_since, now := trio.current_time())
+            if now >= self._unmounted_since + MOUNT_SECONDS:
+                self._unmounted_since = now
+                text = f"Unable to attach or mount volumes: unmounted volumes=[{' '.join(sorted(failed))}], "
+                text += "unattached volumes=[], failed to process volumes=[]: context deadline exceeded"
+                self._reporter.event(self.pod, "Warning", "FailedMount", text)
+            return now + pause, False
+        self._unmounted_since = math.inf
+        return refresh_at, True
 
     async def _perform(self, plan: Plan, state: PodState) -> bool:
         """Do what was planned; False when something failed and has to wait."""
@@ -264,6 +280,10 @@ class PodWorker:
 
     def _report(self, state: PodState, waiting: Mapping[str, tuple[str, str]]) -> Object:
         for name, (reason, message) in waiting.items():
+            now = trio.current_time()
+            if now < self._said_at.get((name, reason), -math.inf) + SAY_SECONDS:
+                continue
+            self._said_at[name, reason] = now
             if reason == "CrashLoopBackOff":
                 metadata = self.pod["metadata"]
                 where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
@@ -271,6 +291,7 @@ class PodWorker:
                 self._reporter.event(self.pod, "Warning", "BackOff", text, name)
             elif reason == "ImagePullBackOff":
                 self._reporter.event(self.pod, "Normal", "BackOff", message.partition(": ")[0], name)
+                self._reporter.event(self.pod, "Warning", "Failed", f"Error: {reason}", name)
         status = self._status(state, waiting)
         if status != self.pod.get("status"):
             self._reporter.status(self, status)
@@ -307,6 +328,7 @@ class PodWorker:
         """The node gave the pod up."""
         if not self._wound_up:
             state = await self._observe()
+            self._announce_stop(state)
             await self._stopping.all(self.pod, state, grace_of(self.pod))
             state = await self._observe()
             self._reporter.status(self, self._status(state, {}, terminating=True))

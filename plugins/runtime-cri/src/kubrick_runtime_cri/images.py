@@ -40,11 +40,9 @@ class Images:
         return _image(response.image) if response.image.id else None
 
     async def named(self, image: str) -> Image | None:
-        """The same by a name as a user writes it, or by an id."""
-        try:
-            return await self.status(image if image.startswith(_DIGEST) else normalize(image))
-        except BadReference:
-            return await self.status(image)
+        """The same by a name as a user writes it, or by an id. Raises RuntimeFailure with reason InvalidImageName or
+        ImageInspectError."""
+        return await self.status(image if image.startswith(_DIGEST) else _full_name(image))
 
     async def listed(self) -> tuple[Image, ...]:
         response = await self._calls.asked("ImageInspectError", "ListImages")
@@ -53,11 +51,7 @@ class Images:
     async def ensure(self, container: Object, secrets: Sequence[Object]) -> bool:
         """As ContainerRuntime.ensure_image."""
         name = container.get("image", "")
-        try:
-            full = normalize(name)
-        except BadReference as bad:
-            text = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": {bad}'
-            raise RuntimeFailure("InvalidImageName", text) from None
+        full = _full_name(name)
         policy = pull_policy(container)
         if policy != "Always" and await self.status(full) is not None:
             return False
@@ -107,6 +101,14 @@ class Images:
                 return names
             await trio.sleep(LOOK_SECONDS)
         raise RuntimeFailure("ImageImportError", f"{path}: imported, but the runtime does not know {', '.join(unseen)}")
+
+
+def _full_name(name: str) -> str:
+    try:
+        return normalize(name)
+    except BadReference as bad:
+        text = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": {bad}'
+        raise RuntimeFailure("InvalidImageName", text) from None
 
 
 def _pull_failure(image: str, error: RPCError | None) -> RuntimeFailure:

@@ -123,9 +123,10 @@ def check_host_path(path: Path, kind: str) -> None:
         if not kind:
             return
         mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = 0
     except OSError as error:
-        words = {"Directory": "a directory", "File": "a file"}.get(kind, f"a {kind}")
-        raise VolumeFailure(f"hostPath type check failed: {path} is not {words}: {error.strerror}") from None
+        raise VolumeFailure(f"{error.filename}: {error.strerror}") from None
     tests = {
         "Directory": (stat.S_ISDIR, "a directory"),
         "File": (stat.S_ISREG, "a file"),
