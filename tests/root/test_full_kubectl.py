@@ -327,8 +327,8 @@ def test_the_agents_own_paths_answer_through_the_api(kubectl: Kubectl) -> None:
         ask("metrics/resource"),
     )
     assert re.search(r'container_memory_working_set_bytes\{.*pod="web".*\} \d', ask("metrics/cadvisor"))
-    assert "prober_probe_total" in ask("metrics/probes")
-    assert json.loads(ask("configz"))["kubeletconfig"]["kind"] == "KubeletConfiguration"
+    configuration = json.loads(ask("configz"))["kubeletconfig"]
+    assert (configuration["kind"], configuration["maxPods"]) == ("KubeletConfiguration", 110)
     assert ask("containerLogs/default/two/side") == "beside\n"
 
 

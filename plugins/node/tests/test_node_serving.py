@@ -17,7 +17,7 @@ from kubrick_http import Response
 from kubrick_http.channels import ERROR, RESIZE, STDERR, STDIN, STDOUT
 from kubrick_http.remotecommand import Session, Streams
 from kubrick_kernel import SystemClock
-from kubrick_node.runtime import ContainerSpec, ContainerState, PodState, PodStats, Usage
+from kubrick_node.runtime import ContainerSpec, ContainerState, PodState, PodStats, Traffic, Usage
 from kubrick_node.serving import choice, figures
 from kubrick_node.serving.access import AgentAccess
 from kubrick_node.serving.paths import AgentPaths
@@ -109,6 +109,18 @@ def test_figures_add_up() -> None:
     text = figures.resource_metrics([(pod_of("x"), stats)])
     assert 'container_cpu_usage_seconds_total{container="a",namespace="default",pod="web"} 2.0' in text
     assert "node_memory_working_set_bytes 15" in text
+    assert 'pod_cpu_usage_seconds_total{namespace="default",pod="web"} 3.0' in text
+
+
+def test_figures_have_cadvisors_names_too() -> None:
+    stats = PodStats((("a", Usage(2_000_000_000, 10, 7, page_faults=4)),), (Traffic("eth0", 5, 0, 6, 0),))
+    text = figures.cadvisor_metrics([(pod_of("x"), stats)])
+    assert 'container_memory_usage_bytes{container="a",namespace="default",pod="web"} 10' in text
+    faults = '{container="a",failure_type="pgfault",namespace="default",pod="web",scope="container"} 4'
+    assert f"container_memory_failures_total{faults}" in text
+    received = 'container_network_receive_bytes_total{interface="eth0",namespace="default",pod="web"} 5'
+    assert received in text.splitlines()
+    assert text.count("# TYPE container_cpu_usage_seconds_total counter") == 1
 
 
 # The process runtime
@@ -206,6 +218,7 @@ async def test_an_agent_answers_its_own_paths(tmp_path: Path) -> None:
         assert [pod["metadata"]["name"] for pod in pods["items"]] == ["web"]
         assert orjson.loads((await get("/stats/summary"))[1])["node"]["nodeName"] == "here"
         assert b"kubelet_running_pods" in (await get("/metrics"))[1]
+        assert b"container_memory_rss" in (await get("/metrics/cadvisor"))[1]
         assert b"resource_scrape_error 0" in (await get("/metrics/resource"))[1]
         assert orjson.loads((await get("/configz"))[1]) == {"kubeletconfig": {"port": 10250}}
         assert await get("/run/default/web/main?cmd=echo&cmd=hi") == (200, b"hi\n")

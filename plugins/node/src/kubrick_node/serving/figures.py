@@ -1,8 +1,10 @@
-"""What the agent knows in numbers: /stats/summary, /metrics/resource and /metrics. Pure."""
+"""What the agent knows in numbers: /stats/summary, /metrics/resource, /metrics/cadvisor and /metrics. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+from attrs import define, field
 
 from kubrick_kernel import rfc3339
 from kubrick_node.runtime import PodStats, Usage
@@ -85,39 +87,104 @@ def _sum(usages: Iterable[Usage]) -> Usage:
 
 def resource_metrics(measured: Sequence[tuple[Object, PodStats]]) -> str:
     """/metrics/resource: what metrics-server reads."""
-    lines = [
-        "# HELP container_cpu_usage_seconds_total [STABLE] "
-        "Cumulative cpu time consumed by the container in core-seconds",
-        "# TYPE container_cpu_usage_seconds_total counter",
-    ]
-    memory = [
-        "# HELP container_memory_working_set_bytes [STABLE] Current working set of the container in bytes",
-        "# TYPE container_memory_working_set_bytes gauge",
-    ]
-    total = _sum(usage for _, stats in measured for _, usage in stats.containers)
+    cpu = _Family("container_cpu_usage_seconds_total", "counter", CPU_HELP)
+    memory = _Family("container_memory_working_set_bytes", "gauge", MEMORY_HELP)
+    started = _Family("container_start_time_seconds", "gauge", START_HELP)
+    pod_cpu = _Family("pod_cpu_usage_seconds_total", "counter", CPU_HELP.replace("container", "pod"))
+    pod_memory = _Family("pod_memory_working_set_bytes", "gauge", MEMORY_HELP.replace("container", "pod"))
     for pod, stats in measured:
-        where = f'namespace="{pod["metadata"]["namespace"]}",pod="{pod["metadata"]["name"]}"'
+        where = {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]}
         for name, usage in stats.containers:
-            labels = f'{{container="{name}",{where}}}'
-            lines.append(f"container_cpu_usage_seconds_total{labels} {usage.cpu_nanoseconds / 1e9}")
-            memory.append(f"container_memory_working_set_bytes{labels} {usage.memory_working_set}")
-    return "\n".join(
-        [
-            *lines,
-            *memory,
-            "# HELP node_cpu_usage_seconds_total [STABLE] Cumulative cpu time consumed by the node in core-seconds",
-            "# TYPE node_cpu_usage_seconds_total counter",
-            f"node_cpu_usage_seconds_total {total.cpu_nanoseconds / 1e9}",
-            "# HELP node_memory_working_set_bytes [STABLE] Current working set of the node in bytes",
-            "# TYPE node_memory_working_set_bytes gauge",
-            f"node_memory_working_set_bytes {total.memory_working_set}",
-            "# HELP resource_scrape_error [STABLE] "
-            "1 if there was an error while getting container metrics, 0 otherwise",
-            "# TYPE resource_scrape_error gauge",
-            "resource_scrape_error 0",
-            "",
-        ]
-    )
+            labels = {"container": name, **where}
+            cpu.add(usage.cpu_nanoseconds / 1e9, labels)
+            memory.add(usage.memory_working_set, labels)
+            since = _started(pod, name)
+            if since:
+                started.add(datetime.fromisoformat(since).timestamp(), labels)
+        total = _sum(usage for _, usage in stats.containers)
+        pod_cpu.add(total.cpu_nanoseconds / 1e9, where)
+        pod_memory.add(total.memory_working_set, where)
+    whole = _sum(usage for _, stats in measured for _, usage in stats.containers)
+    node_cpu = _Family("node_cpu_usage_seconds_total", "counter", CPU_HELP.replace("container", "node"))
+    node_cpu.add(whole.cpu_nanoseconds / 1e9, {})
+    node_memory = _Family("node_memory_working_set_bytes", "gauge", MEMORY_HELP.replace("container", "node"))
+    node_memory.add(whole.memory_working_set, {})
+    error = _Family("resource_scrape_error", "gauge", f"[STABLE] {SCRAPE_HELP}")
+    error.add(0, {})
+    return _exposed((cpu, memory, started, node_cpu, node_memory, pod_cpu, pod_memory, error))
+
+
+def cadvisor_metrics(measured: Sequence[tuple[Object, PodStats]]) -> str:
+    """/metrics/cadvisor: cAdvisor's names for what the runtime measures of containers and pods' networks."""
+    families = {
+        name: _Family(name, kind, help_)
+        for name, kind, help_ in (
+            ("container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds."),
+            ("container_memory_usage_bytes", "gauge", "Current memory usage in bytes, including all memory."),
+            ("container_memory_working_set_bytes", "gauge", "Current working set in bytes."),
+            ("container_memory_rss", "gauge", "Size of RSS in bytes."),
+            ("container_memory_failures_total", "counter", "Cumulative count of memory allocation failures."),
+            ("container_fs_usage_bytes", "gauge", "Number of bytes that are consumed by the container."),
+            ("container_fs_inodes_used", "gauge", "Number of Inodes used"),
+            ("container_network_receive_bytes_total", "counter", "Cumulative count of bytes received"),
+            ("container_network_receive_errors_total", "counter", "Cumulative count of errors while receiving"),
+            ("container_network_transmit_bytes_total", "counter", "Cumulative count of bytes transmitted"),
+            ("container_network_transmit_errors_total", "counter", "Cumulative count of errors while transmitting"),
+        )
+    }
+    for pod, stats in measured:
+        metadata = pod["metadata"]
+        where = {"namespace": metadata["namespace"], "pod": metadata["name"]}
+        for name, usage in stats.containers:
+            labels = {"container": name, **where}
+            for family, value in _of_container(usage):
+                families[family].add(value, labels)
+            failures = families["container_memory_failures_total"]
+            failures.add(usage.page_faults, {**labels, "failure_type": "pgfault", "scope": "container"})
+            failures.add(usage.major_page_faults, {**labels, "failure_type": "pgmajfault", "scope": "container"})
+        for each in stats.interfaces:
+            labels = {"interface": each.name, **where}
+            families["container_network_receive_bytes_total"].add(each.rx_bytes, labels)
+            families["container_network_receive_errors_total"].add(each.rx_errors, labels)
+            families["container_network_transmit_bytes_total"].add(each.tx_bytes, labels)
+            families["container_network_transmit_errors_total"].add(each.tx_errors, labels)
+    return _exposed(families.values())
+
+
+def _of_container(usage: Usage) -> Iterable[tuple[str, float]]:
+    yield "container_cpu_usage_seconds_total", usage.cpu_nanoseconds / 1e9
+    yield "container_memory_usage_bytes", usage.memory_usage
+    yield "container_memory_working_set_bytes", usage.memory_working_set
+    yield "container_memory_rss", usage.memory_rss
+    yield "container_fs_usage_bytes", usage.filesystem_used
+    yield "container_fs_inodes_used", usage.filesystem_inodes
+
+
+CPU_HELP = "[STABLE] Cumulative cpu time consumed by the container in core-seconds"
+MEMORY_HELP = "[STABLE] Current working set of the container in bytes"
+START_HELP = "[STABLE] Start time of the container since unix epoch in seconds"
+SCRAPE_HELP = "1 if there was an error while getting container metrics, 0 otherwise"
+
+
+@define
+class _Family:
+    """One metric: its samples in Prometheus' text form."""
+
+    name: str
+    kind: str
+    help: str
+    lines: list[str] = field(factory=list)
+
+    def add(self, value: float, labels: Mapping[str, str]) -> None:
+        shown = ",".join(f'{key}="{text}"' for key, text in sorted(labels.items()))
+        self.lines.append(f"{self.name}{{{shown}}} {value}" if shown else f"{self.name} {value}")
+
+
+def _exposed(families: Iterable[_Family]) -> str:
+    found: list[str] = []
+    for family in families:
+        found += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}", *family.lines]
+    return "\n".join([*found, ""])
 
 
 def agent_metrics(node: str, pods: Sequence[Object]) -> str:

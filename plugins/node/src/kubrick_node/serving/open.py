@@ -4,7 +4,7 @@ The heavier parts (WebSockets, SPDY) are imported when the first request comes f
 """
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import frozen
@@ -13,6 +13,7 @@ from kubrick_http.certificates import Certificates
 from kubrick_http.listener import open_socket
 from kubrick_kernel import Kernel, get_logger
 from kubrick_node import machine as facts
+from kubrick_node.register import LEASE_SECONDS, REPORT_SECONDS, STATUS_SECONDS
 from kubrick_node.runtime import ContainerRuntime
 from kubrick_node.settings import Settings
 
@@ -26,6 +27,29 @@ log = get_logger("node.server")
 def address_of(settings: Settings) -> str:
     """The address the node is reached by."""
     return settings.address or facts.own_address()
+
+
+def configuration(settings: Settings, port: int) -> dict[str, Any]:
+    """The settings in the kubelet's words, as /configz shows them."""
+    return {
+        "kind": "KubeletConfiguration",
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "address": address_of(settings),
+        "port": port,
+        "maxPods": settings.pods,
+        "podCIDR": settings.pod_cidr,
+        "clusterDNS": list(settings.cluster_dns),
+        "clusterDomain": settings.cluster_domain,
+        "resolvConf": settings.resolv_conf,
+        "staticPodPath": settings.static_pods,
+        "serializeImagePulls": settings.image_pulls == 1,
+        "maxParallelImagePulls": settings.image_pulls or None,
+        "allowedUnsafeSysctls": list(settings.allowed_sysctls),
+        "crashLoopBackOff": {"maxContainerRestartPeriod": f"{settings.max_container_restart_period:g}s"},
+        "nodeStatusUpdateFrequency": f"{STATUS_SECONDS:g}s",
+        "nodeStatusReportFrequency": f"{REPORT_SECONDS:g}s",
+        "nodeLeaseDurationSeconds": LEASE_SECONDS,
+    }
 
 
 @frozen
@@ -70,6 +94,6 @@ class Serving:
         certificates = self.kernel.find(Certificates)
         context = certificates.serving("kubelet", f"system:node:{self.node}", "system:nodes", names)
         service = PodService(lambda: agent.pods, runtime, clock)
-        paths = AgentPaths(self.node, service, clock, {"kind": "KubeletConfiguration", "port": self.port})
+        paths = AgentPaths(self.node, service, clock, configuration(self.settings, self.port))
         server = AgentServer(self.socket, context, AgentAccess(self.node, client), paths, clock)
         await server.run(task_status)

@@ -70,6 +70,8 @@ class AgentPaths:
             return _json(figures.summary(self._node, await self._measured(), self._clock.now()))
         if path == "/metrics/resource":
             return Response(200, TEXT, figures.resource_metrics(await self._measured()).encode())
+        if path == "/metrics/cadvisor":
+            return Response(200, TEXT, figures.cadvisor_metrics(await self._measured()).encode())
         if path == "/metrics":
             return Response(200, TEXT, figures.agent_metrics(self._node, self._service.pods()).encode())
         if path == "/configz":
