@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_kernel import rfc3339
+from kubrick_node.lost import lost
 from kubrick_node.plan import init_progress, is_sidecar, restarts
 from kubrick_node.runtime import ContainerState, PodState
 
@@ -97,12 +98,12 @@ class _ContainerStatuses:
     def one(self, container: Object, listed: str, init: bool = False) -> Object:
         name = container["name"]
         there = self._now.get(name)
+        kept = next((s for s in self._old.get(listed) or () if s.get("name") == name), None)
         status: Object = {"name": name, "image": container.get("image", ""), "imageID": "", "restartCount": 0}
         status["lastState"] = {}
         if there is None:
             status["state"] = {"waiting": self._why(name)}
             status["ready"] = status["started"] = False
-            kept = next((s for s in self._old.get(listed) or () if s.get("name") == name), None)
             if kept is not None:
                 status["restartCount"] = kept.get("restartCount", 0)
                 status["lastState"] = kept.get("lastState") or {}
@@ -116,6 +117,10 @@ class _ContainerStatuses:
             status["state"] = _state(there)
         if before is not None:
             status["lastState"] = _state(before)
+        elif kept is not None and kept.get("restartCount", 0) < there.attempt and kept.get("containerID"):
+            status["lastState"] = _state(lost(kept))
+        elif kept is not None and kept.get("containerID") == there.id:
+            status["lastState"] = kept.get("lastState") or {}
         running = there.state == "running"
         status["started"] = running and self._started.get(name, True)
         if init and not is_sidecar(container):

@@ -14,6 +14,7 @@ import trio
 
 from kubrick_kernel import Clock, get_logger
 from kubrick_node.checking import Checks
+from kubrick_node.lost import with_lost
 from kubrick_node.plan import (
     Plan,
     RunSandbox,
@@ -224,7 +225,7 @@ class PodWorker:
             self._checks.follow(self.pod, state)
 
     async def _observe(self) -> PodState:
-        state = await self._runtime.observe(self.pod)
+        state = with_lost(self.pod, await self._runtime.observe(self.pod))
         for container in state.containers:
             if container.state == "exited":
                 self._ended_at.setdefault(container.name, self._trio_time(container.finished_at))
