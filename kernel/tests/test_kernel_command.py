@@ -65,7 +65,7 @@ def kubrick_register_components(kernel):
 def kubrick_register_options():
     return [
         Option("--volume", "bell", "volume", "How loud.", int),
-        Option("--muffled", "bell", "muffled", "Less so.", bool, also=(("landmine", "muffled"),)),
+        Option("--muffled", "bell", "muffled", "Less so.", bool),
     ]
 
 @hookimpl

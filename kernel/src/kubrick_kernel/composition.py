@@ -41,14 +41,13 @@ class Profile:
 @frozen
 class Option:
     """A flag of ``kubrick up`` (`flag`, "--nodes") that sets `key` of `plugin`'s settings. One of type bool
-    takes no value. `also` are further (plugin, key) pairs that it sets."""
+    takes no value."""
 
     flag: str
     plugin: str
     key: str
     help: str
     type: type = str
-    also: tuple[tuple[str, str], ...] = ()
 
 
 @frozen

@@ -32,7 +32,7 @@ def take_down(composition: Composition, directory: Path) -> None:
     if running is not None:
         trio.run(_stop, int(running["pid"]), directory)
         click.echo(f"process {running['pid']} has ended")
-    kernel = Kernel(attrs.evolve(composition, store="memory"), data_dir=directory)
+    kernel = Kernel(attrs.evolve(composition, store="memory"), data_dir=directory, sweeping=True)
     answers = kernel.plugins.hook.kubrick_register_sweepers(kernel=kernel)
     sweepers = [component for answer in answers for component in answer]
     if sweepers:

@@ -29,6 +29,7 @@ class Kernel:
 
     `data_dir` is None for a program that keeps nothing; `seed` makes `random` (and so names and
     identities) repeat. `plugins` is a manager from `build_plugin_manager`, else one is built.
+    `sweeping` tells components that they are started only to take away what is left: nothing is to be kept.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Kernel:
         clock: Clock | None = None,
         seed: int | None = None,
         plugins: PluginManager | None = None,
+        sweeping: bool = False,
     ) -> None:
         self.composition = composition
         self.data_dir = data_dir
+        self.sweeping = sweeping
         self.clock: Clock = clock or SystemClock()
         self.random = generator(seed)
         self.plugins = plugins or build_plugin_manager(composition)

@@ -106,8 +106,7 @@ def with_flags(composition: Composition, options: dict[str, Option], flags: dict
     tables = {plugin: dict(table) for plugin, table in composition.plugins.items()}
     for name, option in options.items():
         if flags.get(name) is not None:
-            for plugin, key in ((option.plugin, option.key), *option.also):
-                tables.setdefault(plugin, {})[key] = flags[name]
+            tables.setdefault(option.plugin, {})[option.key] = flags[name]
     return attrs.evolve(composition, plugins=tables)
 
 

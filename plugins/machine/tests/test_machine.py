@@ -1,12 +1,14 @@
 """What the machine's component decides; what it does is in tests/root."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from kubrick_kernel import ConfigurationError
 from kubrick_machine.ground import alone, gateways, mounts_below
 from kubrick_machine.rights import lacks, obstacles
+from kubrick_machine.switches import Switches
 
 
 def test_the_bridge_has_the_first_address_of_each_range() -> None:
@@ -44,3 +46,20 @@ def test_root_needs_the_rights_that_root_usually_has() -> None:
 def test_who_is_not_root_is_told_so_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert obstacles() == ["real containers need root"]
+
+
+def test_switches_are_put_back_as_the_first_run_found_them(tmp_path: Path) -> None:
+    root, file = tmp_path / "sys", tmp_path / "data" / "switches.json"
+    for name, value in (("a", "0"), ("b", "1"), ("c", "0")):
+        root.mkdir(exist_ok=True)
+        (root / name).write_text(f"{value}\n")
+    killed = Switches(file, root)
+    for name in ("a", "b", "c", "absent"):
+        killed.turn_on(name)
+    assert [(root / name).read_text().strip() for name in "abc"] == ["1", "1", "1"]
+    (root / "c").write_text("2")  # somebody else's will
+    second = Switches(file, root)
+    second.turn_on("a")
+    second.put_back()
+    assert [(root / name).read_text().strip() for name in "abc"] == ["0", "1", "2"]
+    assert not file.exists()

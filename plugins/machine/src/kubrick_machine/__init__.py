@@ -6,17 +6,10 @@ from kubrick_kernel import Component, Composition, Kernel, hookimpl
 
 
 @hookimpl
-def kubrick_register_settings() -> type:
-    from kubrick_machine.settings import Settings
-
-    return Settings
-
-
-@hookimpl
 def kubrick_register_components(kernel: Kernel) -> Sequence[Component]:
     from kubrick_machine.ground import Ground
 
-    ground = Ground(kernel, kernel.settings("machine"))
+    ground = Ground(kernel)
     kernel.offer(Ground, ground)
     return [ground]
 

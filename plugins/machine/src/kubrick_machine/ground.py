@@ -21,9 +21,10 @@ from pathlib import Path
 import trio
 
 from kubrick_kernel import ConfigurationError, Kernel, get_logger
-from kubrick_machine.settings import Settings
+from kubrick_machine.switches import Switches
 from kubrick_network.service import Network
 from kubrick_node.cgroups import Cgroups
+from kubrick_node.keeping import keeps_pods
 
 log = get_logger("machine")
 
@@ -77,9 +78,9 @@ class Ground:
     name = "machine"
     requires: tuple[str, ...] = ()
 
-    def __init__(self, kernel: Kernel, settings: Settings) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._settings = settings
+        self._switches = Switches(kernel.data_dir / "switches.json" if kernel.data_dir else None)
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         if os.geteuid() != 0:
@@ -91,12 +92,11 @@ class Ground:
                 await trio.sleep_forever()
             finally:
                 in_order = trio.current_effective_deadline() == -math.inf
-                if in_order and not self._settings.keep_pods:
+                if in_order and not keeps_pods(self._kernel):
                     with trio.CancelScope(shield=True):
                         await trio.to_thread.run_sync(self._clear)
 
     def _make_bridge(self) -> None:
-        from kubrick_network.namespace import sysctl
         from kubrick_network.netlink import IPRoute, add_address, addresses, find_link, need_link
 
         chosen = self._kernel.settings("network")
@@ -122,7 +122,7 @@ class Ground:
                     add_address(ip, link.index, address)
         for version in {address.version for address in wanted}:
             for switch in SWITCHES[version]:
-                sysctl(switch, 1)
+                self._switches.turn_on(switch)
 
     def _clear(self) -> None:
         from kubrick_network.errors import CNIError
@@ -133,6 +133,7 @@ class Ground:
             network.networks.teardown(network.network())
         except (CNIError, OSError) as error:
             log.warning("the network was not taken down in full", reason=str(error))
+        self._switches.put_back()
         if self._kernel.data_dir is None:
             return
         directory = self._kernel.data_dir.resolve()

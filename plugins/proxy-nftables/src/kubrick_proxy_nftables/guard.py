@@ -49,7 +49,7 @@ class Guard:
             task_status.started()
             await trio.sleep_forever()
         finally:
-            if not self._settings.leave_rules:
+            if not self._settings.leaves_rules(self._kernel):
                 self._remove(nft, "".join(ruleset.removal() for ruleset in rulesets))
             nft.close()
 

@@ -24,7 +24,7 @@ class Settings:
     them. `nodeport_addresses` says where node ports answer: "primary" (the node's own addresses) or ranges.
     `detect_local` says how the node's own pods are told apart: by the node's pod ranges, by `cluster_cidrs`, or not.
     Times are in seconds. An empty listen address switches that server off. With `leave_rules` the
-    rules stay when the program ends.
+    rules stay when the program ends, as they do where the node keeps its pods.
     """
 
     node_name: str = ""
@@ -68,6 +68,14 @@ class Settings:
         except (LookupError, AttributeError):
             return (SERVICE_RANGE,)
         return tuple(str(own).split(","))
+
+    def leaves_rules(self, kernel: Kernel) -> bool:
+        """Pods that are kept are reached by their services still."""
+        try:
+            kept = bool(kernel.settings("node").keep_pods)
+        except (LookupError, AttributeError):
+            kept = False
+        return (kept or self.leave_rules) and not kernel.sweeping
 
     def check(self) -> None:
         """Raises ConfigurationError for what the types can't tell."""

@@ -24,11 +24,10 @@ def kubrick_register_options() -> Sequence[Option]:
         Option("--container-runtime-endpoint", "runtime-cri", "endpoint", "The socket of a CRI runtime to use.", str),
         Option(
             "--keep-pods",
-            "runtime-cri",
+            "node",
             "keep_pods",
             "Leave the pods running when this ends.",
             bool,
-            also=(("node", "keep_pods"), ("machine", "keep_pods"), ("proxy-nftables", "leave_rules")),
         ),
     ]
 
@@ -36,6 +35,7 @@ def kubrick_register_options() -> Sequence[Option]:
 @hookimpl
 def kubrick_register_components(kernel: Kernel) -> Sequence[Component]:
     from kubrick_node import ContainerRuntime
+    from kubrick_node.keeping import keeps_pods
     from kubrick_runtime_cri.containerd import Containerd, Paths
     from kubrick_runtime_cri.runtime import CRIRuntime, Place
 
@@ -48,7 +48,7 @@ def kubrick_register_components(kernel: Kernel) -> Sequence[Component]:
     socket = settings.endpoint.removeprefix("unix://")
     if not socket:
         paths = Paths(directory, str(data_dir / settings.cni_bin_dir), str(data_dir / settings.cni_conf_dir))
-        containerd = Containerd(paths, keep_pods=settings.keep_pods, snapshotter=settings.snapshotter)
+        containerd = Containerd(paths, keep_pods=keeps_pods(kernel), snapshotter=settings.snapshotter)
         kernel.offer(Containerd, containerd)
         components.append(containerd)
         socket = paths.socket

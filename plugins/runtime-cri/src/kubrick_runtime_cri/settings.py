@@ -11,12 +11,11 @@ from kubrick_runtime_cri.rotation import MAX_FILES, MAX_SIZE
 @frozen
 class Settings:
     """`endpoint` is the socket of a running runtime (unix:///run/containerd/containerd.sock); without one, a
-    private containerd is started, with the CNI folders, the snapshotter and the fate of pods given here.
+    private containerd is started, with the CNI folders and the snapshotter given here.
     Folders are in the data directory unless their paths are absolute.
     `cgroup_driver` counts for a runtime that doesn't tell its own; logs are rotated at `log_size` bytes."""
 
     endpoint: str = ""
-    keep_pods: bool = False
     snapshotter: str = "overlayfs"
     cni_bin_dir: str = "/opt/cni/bin"
     cni_conf_dir: str = "/etc/cni/net.d"
