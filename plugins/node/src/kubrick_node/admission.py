@@ -11,6 +11,7 @@ from attrs import frozen
 
 from kubrick_api.quantity import Quantity
 from kubrick_node.qos import pod_requests, qos_class
+from kubrick_node.ranking import is_critical
 
 Object = dict[str, Any]
 
@@ -21,7 +22,6 @@ TAINTS = "Predicate TaintToleration failed: node(s) had taints that the pod didn
 OS_LABEL = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
 OS_FIELD = "Failed to admit pod as the OS field doesn't match node OS"
 MEMORY_PRESSURE_TAINT = "node.kubernetes.io/memory-pressure"
-SYSTEM_CRITICAL = 2_000_000_000
 SAFE_SYSCTLS = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -65,7 +65,7 @@ def admit(
         _pressure(pod, pressures)
         or _sysctls(pod, allowed_sysctls)
         or _operating_system(pod, node)
-        or _resources(pod, others, allocatable)
+        or lacks(pod, others, allocatable)
         or _placement(pod, node)
         or _ports(pod, others)
         or _taints(pod, node)
@@ -73,7 +73,7 @@ def admit(
 
 
 def _pressure(pod: Object, pressures: Sequence[str]) -> Rejection | None:
-    if not pressures or (pod["spec"].get("priority") or 0) >= SYSTEM_CRITICAL:
+    if not pressures or is_critical(pod):
         return None
     if list(pressures) == ["MemoryPressure"]:
         if qos_class(pod) != "BestEffort":
@@ -108,7 +108,8 @@ def _operating_system(pod: Object, node: Object) -> Rejection | None:
     return None
 
 
-def _resources(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]) -> Rejection | None:
+def lacks(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]) -> Rejection | None:
+    """What the node hasn't enough of for one pod more."""
     room = Quantity(allocatable.get("pods", "0")).value
     if "pods" in allocatable and len(others) + 1 > room:
         return _out_of("pods", 1, len(others), room)

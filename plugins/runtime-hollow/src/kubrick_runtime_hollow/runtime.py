@@ -246,6 +246,9 @@ class HollowRuntime(ContainerRuntime):
         there.containers[name] = container
         return container.id
 
+    async def update_container(self, pod: Object, container_id: str, container: Object) -> None:
+        """Nothing runs that could use more or less."""
+
     async def stop_container(self, pod: Object, container_id: str, grace: float) -> None:
         there = self._pods.get(pod["metadata"]["uid"])
         found = next((c for c in there.containers.values() if c.id == container_id), None) if there else None
