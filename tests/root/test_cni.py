@@ -9,6 +9,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -150,19 +151,23 @@ def ip(result: Result, version: int = 4) -> str:
     return next(str(one.address.ip) for one in result.ips if one.address.version == version)
 
 
-def talk(client: str, to: str, port: int, server: str, at: str, server_port: int = PORT) -> str:
+def talk(client: str, to: str, port: int, server: str, at: str, server_port: int = PORT, patience: float = 3) -> str:
     """Connect from one namespace and return the address that the server in another one sees."""
     family = socket.AF_INET6 if ":" in at else socket.AF_INET
 
     def listen() -> socket.socket:
         made = socket.socket(family)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((at, server_port))
+        try:
+            made.bind((at, server_port))
+        except OSError:
+            made.close()
+            raise
         made.listen()
         made.settimeout(3)
         return made
 
-    with inside(server, listen) as listening, inside(client, lambda: connect(to, port, 3)):
+    with inside(server, listen) as listening, inside(client, lambda: connect(to, port, patience)):
         accepted, peer = listening.accept()
         accepted.close()
         return str(peer[0])
@@ -507,3 +512,80 @@ def test_teardown_takes_the_network_off_the_node(agent: Agent, boxes: list[Box])
     assert agent.process.stdout.readline() == "torn down\n"
     assert {link["ifname"] for link in json.loads(sh("ip", "-j", "link", ns=agent.host))} == {"lo"}
     assert sh("nft", "list", "ruleset", ns=agent.host) == ""
+
+
+def ledger_call(agent: Agent, boxes: list[Box], number: int, **ports: Any) -> str:
+    """Attach a box to the agent's own network; its address."""
+    document = json.loads((agent.bin_dir.parent / "net.d" / "10-kubrick.conflist").read_text())
+    common = {"name": document["name"], "cniVersion": document["cniVersion"]}
+    bridge, portmap = (plugin | common for plugin in document["plugins"][:2])
+    code, result = agent.call(agent.bin_dir / "bridge", "ADD", bridge, boxes[number])
+    assert code == 0, result
+    chained = portmap | {"prevResult": result, "runtimeConfig": {"portMappings": [ports]} if ports else {}}
+    assert agent.call(agent.bin_dir / "portmap", "ADD", chained, boxes[number]) == (0, result)
+    return str(result["ips"][0]["address"].partition("/")[0])
+
+
+def answers(client: str, to: str, port: int, server: str, at: str) -> bool:
+    try:
+        talk(client, to, port, server, at, patience=0.5)
+    except OSError:
+        return False
+    return True
+
+
+def eventually(question: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(20):
+        if question():
+            return
+        pause.wait(0.1)
+    raise AssertionError("not in time")
+
+
+def test_what_somebody_else_takes_away_is_put_back(agent: Agent, boxes: list[Box], outside: str) -> None:
+    first = ledger_call(agent, boxes, 0, HostPort=HOST_PORT, ContainerPort=PORT, Protocol="tcp")
+    second = ledger_call(agent, boxes, 1)
+    one, two = (box.namespace for box in boxes)
+    gateway = f"{first.rpartition('.')[0]}.1"
+
+    def whole() -> bool:
+        return (
+            answers(one, second, PORT, two, second)
+            and answers(one, OUTSIDE, PORT, outside, OUTSIDE)
+            and answers(agent.host, gateway, HOST_PORT, one, first)
+        )
+
+    assert whole()
+    sh("nft", "flush", "ruleset", ns=agent.host)
+    assert not answers(agent.host, gateway, HOST_PORT, one, first)
+    eventually(whole)
+    sh("ip", "link", "del", "br0", ns=agent.host)
+    eventually(whole)
+    ends = [link["ifname"] for link in json.loads(sh("ip", "-j", "link", ns=agent.host)) if "veth" in link["ifname"]]
+    sh("ip", "link", "set", ends[0], "nomaster", ns=agent.host)
+    sh("ip", "link", "del", ends[1], ns=agent.host)
+    eventually(whole)
+
+
+def test_a_udp_client_that_keeps_its_port_reaches_the_container_that_came_later(agent: Agent, boxes: list[Box]) -> None:
+    def bound() -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.bind(("0.0.0.0", PORT))
+        made.settimeout(3)
+        return made
+
+    udp = {"HostPort": HOST_PORT, "ContainerPort": PORT, "Protocol": "udp"}
+    one, two = (box.namespace for box in boxes)
+    with inside(one, bound) as first, inside(two, bound) as second, inside(agent.host, bound) as client:
+        gateway = f"{ledger_call(agent, boxes, 0, **udp).rpartition('.')[0]}.1"
+        client.sendto(b"1", (gateway, HOST_PORT))
+        assert first.recv(10) == b"1"
+        document = json.loads((agent.bin_dir.parent / "net.d" / "10-kubrick.conflist").read_text())
+        for plugin in reversed(document["plugins"]):
+            told = plugin | {"name": document["name"], "cniVersion": document["cniVersion"]}
+            assert agent.call(agent.bin_dir / plugin["type"], "DEL", told, boxes[0]) == (0, None)
+        client.sendto(b"2", (gateway, HOST_PORT))
+        ledger_call(agent, boxes, 1, **udp)
+        client.sendto(b"3", (gateway, HOST_PORT))
+        assert second.recv(10) == b"3"

@@ -52,6 +52,11 @@ def test_a_host_address_narrows_and_the_unspecified_does_not() -> None:
     ]
 
 
+def test_keys_are_read_as_containerd_writes_them() -> None:
+    theirs = {"HostPort": 8080, "ContainerPort": 80, "Protocol": "udp", "HostIP": "192.0.2.1"}
+    assert texts(theirs, snat=False) == ["hostports: ip daddr 192.0.2.1 udp dport 8080 dnat ip to 10.22.0.5:80"]
+
+
 def test_everything_may_be_masqueraded() -> None:
     assert texts(PORT, masqAll=True)[1].startswith("masquerading: meta nfproto ipv4 ip daddr 10.22.0.5")
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from ipaddress import ip_interface
 from typing import Any
 
+from attrs import evolve
+
 from kubrick_cni_bridge.plan import Plan, Settings
 from kubrick_network import CNIError, Interface
 from kubrick_network.errors import CHECK_FAILED, INVALID_CONFIGURATION, IO_FAILURE, UNSUPPORTED_FIELD
@@ -52,7 +54,23 @@ def attach(plan: Plan, netns: str) -> tuple[Interface, Interface, Interface]:
     )
 
 
-def _ensure_bridge(ip: IPRoute, settings: Settings) -> Link:
+def restore(plan: Plan, netns: str, mac: str, bridge_mac: str) -> None:
+    """Make what is missing of `plan` again, with the MAC addresses that neighbours know."""
+    with IPRoute() as ip:
+        with _bridge:
+            bridge = _ensure_bridge(ip, plan.settings, bridge_mac)
+            _ensure_gateways(ip, plan, bridge)
+        host = find_link(ip, plan.host)
+        if host is None:
+            again = evolve(plan, settings=evolve(plan.settings, mac=mac or plan.settings.mac))
+            _make_pair(ip, again, bridge, netns)
+        else:
+            _connect(ip, plan, bridge, host)
+        inside(netns, lambda: _configure(plan))
+        _wait_until_forwarding(ip, plan.host)
+
+
+def _ensure_bridge(ip: IPRoute, settings: Settings, mac: str = "") -> Link:
     name = settings.bridge
     link = find_link(ip, name)
     if link is None:
@@ -65,7 +83,7 @@ def _ensure_bridge(ip: IPRoute, settings: Settings) -> Link:
         link = need_link(ip, name)
         # A bridge takes the lowest MAC address of its ports, and neighbours lose it when that changes,
         # unless somebody sets one: so it keeps what it was born with.
-        ip.link("set", index=link.index, address=link.mac)
+        ip.link("set", index=link.index, address=mac or link.mac)
         sysctl(f"net/ipv6/conf/{name}/accept_ra", 0)
     if link.kind != "bridge":
         raise CNIError(INVALID_CONFIGURATION, f"{name!r} already exists but is not a bridge", f"it is {link.kind!r}")
@@ -152,6 +170,13 @@ def _make_pair(ip: IPRoute, plan: Plan, bridge: Link, netns: str) -> Link:
     finally:
         os.close(namespace)
     host = need_link(ip, plan.host)
+    _connect(ip, plan, bridge, host)
+    return host
+
+
+def _connect(ip: IPRoute, plan: Plan, bridge: Link, host: Link) -> None:
+    """Make the host's end a port of the bridge."""
+    settings = plan.settings
     sysctl(f"net/ipv6/conf/{plan.host}/accept_ra", 0)
     ip.link("set", index=host.index, master=bridge.index, state="up", IFLA_IFALIAS=plan.alias)
     port = {"IFLA_BRPORT_MODE": 1} if settings.hairpin else {}
@@ -164,7 +189,6 @@ def _make_pair(ip: IPRoute, plan: Plan, bridge: Link, netns: str) -> Link:
             ip.vlan_filter("del", index=host.index, vlan_info={"vid": 1, "flags": 0})
         flags = _VLAN_PVID | _VLAN_UNTAGGED
         ip.vlan_filter("add", index=host.index, vlan_info={"vid": settings.vlan, "flags": flags})
-    return host
 
 
 def _configure(plan: Plan) -> str:

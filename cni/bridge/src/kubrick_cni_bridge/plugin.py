@@ -24,6 +24,7 @@ class Bridge:
 
     name = "bridge"
     versions = SUPPORTED
+    tables = (TABLE,)
 
     def add(self, request: Request) -> Result:
         settings = read_settings(request)
@@ -61,21 +62,22 @@ class Bridge:
             request.delegate(settings.ipam, DEL)
 
     def check(self, request: Request) -> None:
-        settings, previous = read_settings(request), request.previous
-        if previous is None:
-            raise invalid("Required prevResult missing")
-        if settings.ipam:
-            request.delegate(settings.ipam)
-        ours = evolve(previous, ips=tuple(previous.sandbox_ips()))
-        plan = make_plan(settings, request, ours if settings.ipam else None)
-        mine = [one for one in previous.interfaces if one.name == request.ifname and one.sandbox]
-        links.check(plan, request.netns, mine[0].mac if mine else "")
+        plan, previous = _as_made(request)
+        if plan.settings.ipam:
+            request.delegate(plan.settings.ipam)
+        links.check(plan, request.netns, _mac(previous, request))
         if plan.masquerade:
             holder = _owner(request)
             there = {element.address for element in _elements() if element.comment == holder}
             for address, _ in plan.masquerade:
                 if str(address) not in there:
                     raise CNIError(CHECK_FAILED, f"{address} is not masqueraded")
+
+    def restore(self, request: Request) -> None:
+        plan, previous = _as_made(request)
+        bridge = next((one.mac for one in previous.interfaces if one.name == plan.settings.bridge), "")
+        links.restore(plan, request.netns, _mac(previous, request), bridge)
+        _masquerade(plan, _owner(request))
 
     def gc(self, request: Request) -> None:
         settings, valid = read_settings(request), request.valid_attachments()
@@ -102,6 +104,20 @@ class Bridge:
             _remove(lambda element: element.comment.startswith(mark))
         vlan = f"{settings.bridge}.{settings.vlan}" if settings.vlan else settings.bridge
         links.remove_bridge(settings.bridge, vlan)
+
+
+def _as_made(request: Request) -> tuple[Plan, Result]:
+    """The plan that `add` followed, worked out from its result. Raises CNIError."""
+    settings, previous = read_settings(request), request.previous
+    if previous is None:
+        raise invalid("Required prevResult missing")
+    ours = evolve(previous, ips=tuple(previous.sandbox_ips()))
+    return make_plan(settings, request, ours if settings.ipam else None), previous
+
+
+def _mac(result: Result, request: Request) -> str:
+    """The container's interface's."""
+    return next((one.mac for one in result.interfaces if one.name == request.ifname and one.sandbox), "")
 
 
 def _owner(request: Request) -> str:

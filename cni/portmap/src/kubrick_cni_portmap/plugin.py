@@ -19,12 +19,15 @@ from kubrick_cni_portmap.rules import (
     rules,
     whose,
 )
+from kubrick_kernel import get_logger
 from kubrick_network import SUPPORTED, CNIError, Request, Result, invalid
+from kubrick_network.conntrack import forget_udp
 from kubrick_network.errors import CHECK_FAILED
 from kubrick_network.namespace import sysctl
-from kubrick_network.netlink import IPRoute
+from kubrick_network.netlink import IPRoute, NetlinkError
 from kubrick_network.nft import apply, list_table
 
+log = get_logger("portmap")
 _table = threading.Lock()
 """Between listing the table and changing it nobody else may."""
 
@@ -34,6 +37,7 @@ class PortMap:
 
     name = "portmap"
     versions = SUPPORTED
+    tables = (TABLE,)
 
     def add(self, request: Request) -> Result:
         settings, previous, holder = read_settings(request), request.previous, _owner(request)
@@ -49,6 +53,7 @@ class PortMap:
                 removed = _without(lambda comment: whose(comment) == holder)
                 create = "" if removed and not removed.startswith(DELETE_TABLE) else TABLE_TEXT
                 apply(removed + create + "".join(rule.command for rule in wanted))
+            _forget_clients(settings, {one.address.version for one in ips})
         return previous
 
     def delete(self, request: Request) -> None:
@@ -67,6 +72,9 @@ class PortMap:
         lacking = [rule.text for rule in wanted if rule.comment not in there]
         if lacking:
             raise CNIError(CHECK_FAILED, f"portmap: {len(lacking)} rules are missing", "; ".join(lacking))
+
+    def restore(self, request: Request) -> None:
+        self.add(request)
 
     def gc(self, request: Request) -> None:
         valid = {owner(request.network, *pair) for pair in request.valid_attachments()}
@@ -92,6 +100,16 @@ def _without(gone: Callable[[str], bool]) -> str:
     """Commands that remove the rules whose comments are `gone`."""
     listing = list_table(FAMILY, TABLE)
     return removal(listing, [rule for rule in owned(listing) if gone(rule[0])])
+
+
+def _forget_clients(settings: Settings, versions: set[int]) -> None:
+    """UDP clients that kept on sending while nobody was there are to find who is now."""
+    ports = [one.host_port for one in settings.mappings if one.protocol == "udp"]
+    for version in versions if ports else ():
+        try:
+            forget_udp(ports, version)
+        except (OSError, NetlinkError) as error:
+            log.warning("UDP clients may not find the container", ports=ports, error=str(error))
 
 
 def _let_localhost_out(settings: Settings, wanted: list[Rule], ips: list[str]) -> None:

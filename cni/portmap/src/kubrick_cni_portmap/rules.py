@@ -84,6 +84,7 @@ def _mapping(one: Any, index: int) -> PortMapping | None:
     where = f"portMappings[{index}]"
     if not isinstance(one, dict):
         raise invalid(f"{where} is no object")
+    one = {key[:1].lower() + key[1:]: value for key, value in one.items()}  # containerd writes HostPort, as Go may
     host_port, container_port = one.get("hostPort", 0), one.get("containerPort", 0)
     if host_port == 0:
         return None

@@ -81,6 +81,7 @@ class Ground:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._switches = Switches(kernel.data_dir / "switches.json" if kernel.data_dir else None)
+        self._mac = ""
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         if os.geteuid() != 0:
@@ -89,14 +90,32 @@ class Ground:
             await trio.to_thread.run_sync(self._make_bridge)
             try:
                 task_status.started()
-                await trio.sleep_forever()
+                await self._keep_bridge()
             finally:
                 in_order = trio.current_effective_deadline() == -math.inf
                 if in_order and not keeps_pods(self._kernel):
                     with trio.CancelScope(shield=True):
                         await trio.to_thread.run_sync(self._clear)
 
-    def _make_bridge(self) -> None:
+    async def _keep_bridge(self) -> None:
+        """Make the bridge again when somebody else removes it; its ports are the network's concern."""
+        from kubrick_network.watch import lost_links
+
+        name, lost = self._kernel.settings("network").bridge, trio.Event()
+
+        def removed() -> None:
+            lost.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lost_links, lambda: {name}, removed)
+            while True:
+                await lost.wait()
+                lost = trio.Event()
+                if await trio.to_thread.run_sync(self._make_bridge):
+                    log.warning("somebody else took the bridge away; it was made again", bridge=name)
+
+    def _make_bridge(self) -> bool:
+        """Whether something of it was missing."""
         from kubrick_network.netlink import IPRoute, add_address, addresses, find_link, need_link
 
         chosen = self._kernel.settings("network")
@@ -106,15 +125,17 @@ class Ground:
             if not loopback.up:
                 ip.link("set", index=loopback.index, state="up")
             link = find_link(ip, chosen.bridge)
+            missing = link is None or not link.up
             if link is None:
                 ip.link("add", ifname=chosen.bridge, kind="bridge")
                 link = need_link(ip, chosen.bridge)
                 # Else it would take the lowest address of its ports, and neighbours lose it when that changes.
-                ip.link("set", index=link.index, address=link.mac)
+                ip.link("set", index=link.index, address=self._mac or link.mac)
             elif link.kind != "bridge":
                 raise ConfigurationError(
                     f"the interface {chosen.bridge} is no bridge: name another, [plugins.network] bridge"
                 )
+            self._mac = self._mac or link.mac
             ip.link("set", index=link.index, state="up")
             there = addresses(ip, link.index)
             for address in wanted:
@@ -123,6 +144,7 @@ class Ground:
         for version in {address.version for address in wanted}:
             for switch in SWITCHES[version]:
                 self._switches.turn_on(switch)
+        return missing
 
     def _clear(self) -> None:
         from kubrick_network.errors import CNIError

@@ -7,7 +7,7 @@ block, and several may run at once for different containers. Failures are raised
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import evolve, field, frozen
 
@@ -105,4 +105,18 @@ class CNIPlugin(Protocol):
     def teardown(self, request: Request) -> None:
         """Not a verb of CNI: remove what the network as a whole has on this node. Asked when the node
         is taken down, after all containers are gone."""
+        ...
+
+
+@runtime_checkable
+class Restoring(CNIPlugin, Protocol):
+    """A plugin whose doings can be made again without the runtime: the agent asks it after somebody flushed the
+    rule set or deleted the bridge. `tables` are the inet tables of nftables that hold its rules."""
+
+    @property
+    def tables(self) -> Sequence[str]: ...
+
+    def restore(self, request: Request) -> None:
+        """Make again whatever `check` misses. The request is a CHECK's: `request.previous` is what `add`
+        returned, and has to hold afterwards."""
         ...

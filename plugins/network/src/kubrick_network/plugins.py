@@ -14,15 +14,17 @@ from typing import Any
 from attrs import evolve
 
 from kubrick_kernel import get_logger
-from kubrick_network.contract import ADD, CHECK, DEL, GC, VERSION, CNIPlugin, Request
+from kubrick_network.contract import ADD, CHECK, DEL, GC, VERSION, CNIPlugin, Request, Restoring
 from kubrick_network.errors import (
     DECODING_FAILURE,
     INTERNAL,
     INVALID_CONFIGURATION,
     INVALID_NAMESPACE,
+    IO_FAILURE,
     TRY_AGAIN_LATER,
     CNIError,
 )
+from kubrick_network.ledger import Ledger
 from kubrick_network.namespace import is_same
 from kubrick_network.request import check_version, environment_of, parse_request
 from kubrick_network.result import LATEST, Result, parse_result, render_result
@@ -35,12 +37,18 @@ PATIENCE = 120.0
 
 class Plugins:
     """The agent's plugins by name, and where programs are. For a name in `standard` a program is
-    called though there is a plugin; programs are looked for in `path` first, then in CNI_PATH."""
+    called though there is a plugin; programs are looked for in `path` first, then in CNI_PATH. What is served is
+    noted in `ledger`."""
 
     def __init__(
-        self, plugins: Iterable[CNIPlugin], standard: Iterable[str] = (), path: Sequence[str | Path] = ()
+        self,
+        plugins: Iterable[CNIPlugin],
+        standard: Iterable[str] = (),
+        path: Sequence[str | Path] = (),
+        ledger: Ledger | None = None,
     ) -> None:
         self.path = tuple(str(folder) for folder in path)
+        self.ledger = ledger
         passed_over = set(standard)
         self._plugins = {plugin.name: plugin for plugin in plugins if plugin.name not in passed_over}
 
@@ -102,10 +110,27 @@ class Plugins:
             request = parse_request(environment, stdin)
             if request.netns and is_same(request.netns) and environment.get("CNI_NETNS_OVERRIDE") != "1":
                 raise CNIError(INVALID_NAMESPACE, "plugin's netns and netns from CNI_NETNS should not be the same")
+            if self.ledger is not None and request.command == DEL:
+                self.ledger.forget(name, request)
             result = self.call(name, request)
+            if self.ledger is not None and result is not None:
+                self.ledger.note(name, request, result)
             return 0, b"" if result is None else _encode(render_result(result, request.version))
         except CNIError as error:
             return 1, _encode(error.document(version))
+        except OSError as error:  # the ledger's disk is full
+            return 1, _encode(CNIError(IO_FAILURE, "the attachment can't be noted", str(error)).document(version))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The inet tables of those that can restore theirs."""
+        return tuple(
+            name for plugin in self._plugins.values() if isinstance(plugin, Restoring) for name in plugin.tables
+        )
+
+    def restore(self) -> int:
+        """Have what was served made again where somebody took it away; how many attachments lacked something."""
+        return self.ledger.restore(self._plugins, self.call) if self.ledger is not None else 0
 
 
 def _verb(plugin: CNIPlugin, command: str) -> Any:

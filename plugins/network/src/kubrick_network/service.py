@@ -17,16 +17,20 @@ from attrs import define, field
 from kubrick_kernel import ConfigurationError, Kernel, get_logger
 from kubrick_network.contract import CNIPlugin
 from kubrick_network.errors import CNIError
+from kubrick_network.ledger import Ledger
 from kubrick_network.lists import NetworkList, bridged_list, parse_list
 from kubrick_network.networks import Networks
 from kubrick_network.plugins import Plugins
 from kubrick_network.shim import install
+from kubrick_network.watch import Tables, lost_links
 
 log = get_logger("network")
 
 AT_ONCE = 8
 LARGEST_REQUEST = 4 * 2**20
 READ_SECONDS = 10.0
+SETTLE_SECONDS = 0.2
+"""Who deletes a bridge may delete more."""
 
 
 @define(frozen=True)
@@ -57,6 +61,8 @@ class Network:
     requires: tuple[str, ...] = field(default=("machine?",), init=False)
     plugins: Plugins = field(init=False)
     networks: Networks = field(init=False)
+    ledger: Ledger = field(init=False)
+    _disturbed: trio.Event = field(factory=trio.Event, init=False)
 
     @property
     def bin_dir(self) -> Path:
@@ -90,7 +96,25 @@ class Network:
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         await trio.to_thread.run_sync(self.prepare)
         path = self._place(self.settings.socket)
-        await serve(path, self.plugins.serve, task_status)
+        tables = Tables(self.plugins.tables, self._lost)
+        async with trio.open_nursery() as nursery:
+            if self.plugins.tables:
+                nursery.start_soon(self._restore)
+                nursery.start_soon(lost_links, self.ledger.interfaces, self._lost)
+                nursery.start_soon(tables.run)
+            await serve(path, self.plugins.serve, task_status, tables.changed)
+
+    def _lost(self) -> None:
+        self._disturbed.set()
+
+    async def _restore(self) -> None:
+        """Put back what somebody else takes away, now or while nobody looked."""
+        while True:
+            self._disturbed = trio.Event()
+            if await trio.to_thread.run_sync(self.plugins.restore):
+                log.info("the network of containers is complete again")
+            await self._disturbed.wait()
+            await trio.sleep(SETTLE_SECONDS)
 
     def prepare(self) -> None:
         """Collect the plugins and write the files a runtime reads. Blocks."""
@@ -101,7 +125,8 @@ class Network:
         ]
         self._check({plugin.name for plugin in found})
         folders = self.settings.program_dirs
-        self.plugins = Plugins(found, self.settings.standard, folders)
+        self.ledger = Ledger(self._place(self.settings.state_dir) / "ledger")
+        self.plugins = Plugins(found, self.settings.standard, folders, self.ledger)
         self.networks = Networks(
             self.plugins, self._place(self.settings.state_dir) / "results", (str(self.bin_dir), *folders)
         )
@@ -128,8 +153,10 @@ class Network:
 Answer = Callable[[str, dict[str, str], bytes], tuple[int, bytes]]
 
 
-async def serve(path: Path, answer: Answer, task_status: trio.TaskStatus[None]) -> None:
-    """Answer shims on a unix socket at `path` until cancelled."""
+async def serve(
+    path: Path, answer: Answer, task_status: trio.TaskStatus[None], done: Callable[[], None] = lambda: None
+) -> None:
+    """Answer shims on a unix socket at `path` until cancelled; `done` is called after each."""
     limiter = trio.CapacityLimiter(AT_ONCE)
 
     async def handle(stream: trio.SocketStream) -> None:
@@ -137,8 +164,13 @@ async def serve(path: Path, answer: Answer, task_status: trio.TaskStatus[None]) 
             _check_peer(stream)
             name, environment, config = parse_call(await _read(stream))
             code, output = await trio.to_thread.run_sync(answer, name, environment, config, limiter=limiter)
-            with trio.move_on_after(READ_SECONDS):
-                await stream.send_all(b"%d\n%s" % (code, output))
+            done()
+            try:
+                with trio.move_on_after(READ_SECONDS):
+                    await stream.send_all(b"%d\n%s" % (code, output))
+            except trio.BrokenResourceError:
+                # The runtime ended its program, as it does when the pod is deleted meanwhile: it calls DEL next.
+                log.info("the runtime did not wait", plugin=name, command=environment.get("CNI_COMMAND", ""))
         except (ValueError, trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             log.warning("a call was dropped", why=str(error) or type(error).__name__)
         finally:
