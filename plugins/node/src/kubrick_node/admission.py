@@ -57,9 +57,10 @@ def admit(
     allocatable: Mapping[str, str],
     pressures: Sequence[str] = (),
     allowed_sysctls: Sequence[str] = (),
+    app_armor: bool = True,
 ) -> Rejection | None:
     """None when the node takes the pod. `others` are the pods it runs, `pressures` the types of its conditions
-    that are true (MemoryPressure, ...)."""
+    that are true (MemoryPressure, ...), `app_armor` says whether the machine has it."""
     others = list(others)
     return (
         _pressure(pod, pressures)
@@ -69,6 +70,7 @@ def admit(
         or _placement(pod, node)
         or _ports(pod, others)
         or _taints(pod, node)
+        or _app_armor(pod, app_armor)
     )
 
 
@@ -212,6 +214,24 @@ def _taints(pod: Object, node: Object) -> Rejection | None:
         if taint["effect"] == "NoExecute" and not any(tolerates(toleration, taint) for toleration in tolerations):
             return Rejection("TaintToleration", TAINTS)
     return None
+
+
+def _app_armor(pod: Object, there: bool) -> Rejection | None:
+    if there or not wants_app_armor(pod):
+        return None
+    return Rejection("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
+
+
+def wants_app_armor(pod: Object) -> bool:
+    """Whether a container of the pod is to be confined by AppArmor."""
+    spec = pod["spec"]
+    whole = (spec.get("securityContext") or {}).get("appArmorProfile")
+    for listed in ("initContainers", "containers", "ephemeralContainers"):
+        for container in spec.get(listed) or ():
+            profile = (container.get("securityContext") or {}).get("appArmorProfile") or whole
+            if profile and profile["type"] != "Unconfined":
+                return True
+    return False
 
 
 def tolerates(toleration: Object, taint: Object) -> bool:

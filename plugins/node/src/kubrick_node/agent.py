@@ -18,7 +18,8 @@ from kubrick_client import Client, EventRecorder, Unreachable
 from kubrick_client.recorder import reference
 from kubrick_kernel import Clock, get_logger, rfc3339
 from kubrick_kernel.clock import Random
-from kubrick_node.admission import Rejection, admit
+from kubrick_node import machine as facts
+from kubrick_node.admission import Rejection, admit, wants_app_armor
 from kubrick_node.plan import is_terminal
 from kubrick_node.register import (
     HEALTHY,
@@ -31,7 +32,20 @@ from kubrick_node.register import (
     lease_object,
     node_object,
     node_status,
+    transitions,
     without_heartbeats,
+)
+from kubrick_node.resizing import (
+    DEFERRED,
+    IN_PROGRESS,
+    INFEASIBLE,
+    PENDING,
+    admit_resize,
+    adopted,
+    changed,
+    resources_of,
+    summary,
+    with_allocation,
 )
 from kubrick_node.runtime import ContainerRuntime
 from kubrick_node.surroundings import Surroundings
@@ -90,7 +104,7 @@ class NodeAgent:
                 for pod in list(self._pods.values()):
                     self.pod_changed(pod)
                 nursery.start_soon(self._every, RENEW_SECONDS, self._renew)
-                nursery.start_soon(self._every, STATUS_SECONDS, self._report_node)
+                nursery.start_soon(self._every, STATUS_SECONDS, self.report_node)
                 nursery.start_soon(self._write_statuses)
                 task_status.started()
         finally:
@@ -105,18 +119,35 @@ class NodeAgent:
         workers = self._workers
         return [workers[uid].pod if uid in workers else pod for uid, pod in self._pods.items()]
 
+    @property
+    def tenants(self) -> list[PodWorker]:
+        """Those that have not ended and are not on their way out."""
+        workers = (one for one in self._workers.values() if one.failed is None and not is_terminal(one.pod))
+        return [one for one in workers if "deletionTimestamp" not in one.pod["metadata"]]
+
+    async def reclaim(self) -> None:
+        """Remove what is left of pods that have ended: containers' files and logs."""
+        for worker in list(self._workers.values()):
+            await worker.reclaim()
+
     def pod_changed(self, pod: Object) -> None:
         """A pod bound to this node is new or has changed."""
         uid = pod["metadata"]["uid"]
         self._pods[uid] = pod
         worker = self._workers.get(uid)
         if worker is not None:
-            worker.update(pod)
+            if "deletionTimestamp" not in pod["metadata"]:
+                self._consider_resize(worker, pod)
+            worker.update(with_allocation(pod, worker.resize.allocated))
         elif self._nursery is not None and (not is_terminal(pod) or "deletionTimestamp" in pod["metadata"]):
+            resize = adopted(pod)
             if not self._admitted(pod):
                 return
-            worker = PodWorker(pod, self._runtime, self, self._clock, self._forget, self._around)
+            allocated = with_allocation(pod, resize.allocated)
+            worker = PodWorker(allocated, self._runtime, self, self._clock, self._forget, self._around, resize)
             self._workers[uid] = worker
+            self._consider_resize(worker, pod)
+            worker.pod = with_allocation(pod, resize.allocated)
             self._nursery.start_soon(worker.run)
 
     def _admitted(self, pod: Object) -> bool:
@@ -126,10 +157,14 @@ class NodeAgent:
             return True
         if uid in self._rejected:
             return False
-        others = [worker.pod for worker in self._workers.values() if worker.failed is None]
-        others = [other for other in others if not is_terminal(other)]
         rejection = admit(
-            pod, self.node, others, self.machine.allocatable, self._current.pressures, self._allowed_sysctls
+            pod,
+            self.node,
+            self._others(uid),
+            self.machine.allocatable,
+            self._current.pressures,
+            self._allowed_sysctls,
+            not wants_app_armor(pod) or facts.app_armor(),
         )
         if rejection is None:
             return True
@@ -138,6 +173,38 @@ class NodeAgent:
         assert self._nursery is not None
         self._nursery.start_soon(self._reject, pod, rejection)
         return False
+
+    def _others(self, uid: str) -> list[Object]:
+        """The other pods that take room here, as they were allocated it."""
+        others = [worker.pod for other, worker in self._workers.items() if other != uid and worker.failed is None]
+        return [other for other in others if not is_terminal(other)]
+
+    def _consider_resize(self, worker: PodWorker, pod: Object) -> None:
+        """What the pod asks for may differ from what it was allocated: give it that if there is room."""
+        wanted, resize = resources_of(pod), worker.resize
+        if not any(changed(resources, resize.allocated.get(name)) for name, resources in wanted.items()):
+            resize.pending = None
+            return
+        generation = pod["metadata"].get("generation", 0)
+        refusal = None
+        if self._around is not None:
+            refusal = admit_resize(pod, self._others(worker.uid), self.machine.allocatable)
+        if refusal is None:
+            resize.allocated = wanted
+            resize.pending, resize.in_progress = None, ("", "", generation)
+            self.event(pod, "Normal", "ResizeStarted", f"Pod resize started: {summary(pod, generation)}")
+        elif resize.pending != (refusal.reason, refusal.message, generation):
+            resize.pending = (refusal.reason, refusal.message, generation)
+            text = f"Pod resize {refusal.reason}: {summary(pod, generation, refusal.message)}"
+            event = {INFEASIBLE: "ResizeInfeasible", DEFERRED: "ResizeDeferred"}[refusal.reason]
+            self.event(pod, "Warning", event, text)
+        worker.wake()
+
+    def _retry_resizes(self) -> None:
+        """There may be room now for what was deferred."""
+        for uid, worker in self._workers.items():
+            if worker.resize.pending is not None and worker.resize.pending[0] == DEFERRED and uid in self._pods:
+                self.pod_changed(self._pods[uid])
 
     async def _reject(self, pod: Object, rejection: Rejection) -> None:
         metadata = pod["metadata"]
@@ -167,6 +234,7 @@ class NodeAgent:
 
     def _forget(self, uid: str) -> None:
         self._workers.pop(uid, None)
+        self._retry_resizes()
 
     def _changed(self, uid: str) -> None:
         worker = self._workers.get(uid)
@@ -248,6 +316,9 @@ class NodeAgent:
             return
         metadata = shown["metadata"]
         conditions = [{"reason": None, "message": None, **condition} for condition in status["conditions"]]
+        told = {condition["type"] for condition in status["conditions"]}
+        over = (one["type"] for one in shown.get("status", {}).get("conditions") or () if one["type"] not in told)
+        conditions += [{"type": kind, "$patch": "delete"} for kind in over if kind in (PENDING, IN_PROGRESS)]
         patch = {"metadata": {"uid": metadata["uid"]}, "status": {**status, "conditions": conditions}}
         pod = await self._client.patch(
             PODS, metadata["name"], patch, metadata["namespace"], kind="strategic", subresource="status"
@@ -257,7 +328,7 @@ class NodeAgent:
             return
         newer = int(pod["metadata"]["resourceVersion"]) > int(metadata["resourceVersion"])
         if newer and "deletionTimestamp" not in pod["metadata"]:
-            worker.pod = pod
+            worker.pod = with_allocation(pod, worker.resize.allocated)
 
     # The node itself.
 
@@ -277,7 +348,7 @@ class NodeAgent:
         self.node = node
         self._recorder.event(node, "Normal", "Starting", "Starting kubelet.")
         await self._renew()
-        await self._report_node()
+        await self.report_node()
 
     async def _renew(self) -> None:
         name = self.machine.name
@@ -290,8 +361,14 @@ class NodeAgent:
             return
         await self._client.update(LEASES, lease_object(self.node, self._clock.now(), lease))
 
-    async def _report_node(self) -> None:
+    def say(self, kind: str, reason: str, message: str) -> None:
+        """An event about the node."""
+        self._recorder.event(self.node, kind, reason, message)
+
+    async def report_node(self) -> None:
+        """Write the node's status, if it says anything new. Raises what the client does."""
         old = self.node.get("status") or {}
+        self._retry_resizes()
         if self._condition is not None:
             self._current = await self._condition()
         status = node_status(self.machine, old, self._clock.now(), self._current)
@@ -300,6 +377,9 @@ class NodeAgent:
         if recent and without_heartbeats(kept) == without_heartbeats(status):
             return
         patch = {"status": status}
+        if self._condition is not None:
+            for reason in transitions(old, status):
+                self.say("Normal", reason, f"Node {self.machine.name} status is now: {reason}")
         self.node = await self._client.patch(NODES, self.machine.name, patch, kind="strategic", subresource="status")
         self._reported_at = trio.current_time()
 

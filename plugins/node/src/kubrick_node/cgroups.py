@@ -47,6 +47,10 @@ class Cgroups:
         self._limit(Path(self._name, *parts), limits)
         self.balance(pods)
 
+    def limit(self, pod: Object, limits: CgroupLimits) -> None:
+        """Other limits for a pod that has a cgroup. Raises OSError."""
+        self._limit(Path(self._name, *cgroup_parts(pod)), limits)
+
     def balance(self, pods: Iterable[Object]) -> None:
         """The burstable class gets what its pods ask for, the best-effort class the least there is."""
         burstable = [pod for pod in pods if qos_class(pod) == "Burstable"]
@@ -54,6 +58,14 @@ class Cgroups:
             folder = Path(self._name, "kubepods", name)
             if any((tree / folder).exists() for tree in self._trees()):
                 self._limit(folder, CgroupLimits(shares))
+
+    def processes(self, pod: Object) -> int:
+        """How many the pod has; 0 where that isn't counted."""
+        file = Path(self._name, *cgroup_parts(pod), "pids.current")
+        try:
+            return int((self._root / ("" if self._unified else "pids") / file).read_text())
+        except (OSError, ValueError):
+            return 0
 
     def remove(self, pod: Object) -> None:
         """The pod's cgroup, once nothing runs in it."""

@@ -1,22 +1,30 @@
-"""What this machine is: capacity, names and versions for its Node object, and whether it is short of anything.
-Reads /proc, /sys and statvfs; the reading is apart from the deciding."""
+"""What this machine is: capacity, names and versions for its Node object, and what is left of what it has.
+Reads /proc, /sys and statvfs; nothing is decided here."""
 
 import fcntl
 import os
 import platform
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from attrs import frozen
 
 from kubrick_api.quantity import canonical
+from kubrick_node.eviction import (
+    IMAGEFS,
+    IMAGEFS_INODES,
+    MEMORY,
+    NODEFS,
+    NODEFS_INODES,
+    PIDS,
+    Observed,
+    Threshold,
+    reserved,
+)
 
 KUBELET_VERSION = "v1.36.0+kubrick"
-EVICTION_MEMORY = 100 << 20
-EVICTION_DISK, EVICTION_INODES = 0.10, 0.05
-PRESSURE_SECONDS = 300.0
 SIOCGIFADDR = 0x8915
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "s390x": "s390x", "ppc64le": "ppc64le"}
 
@@ -31,19 +39,6 @@ class Facts:
     hugepages: Mapping[str, int]
 
 
-@frozen
-class Levels:
-    """What is left of them now."""
-
-    memory_available: int
-    disk_available: int
-    disk_size: int
-    inodes_free: int
-    inodes: int
-    processes: int
-    processes_limit: int
-
-
 def read_facts(directory: Path) -> Facts:
     """`directory` is where pods' files go."""
     disk = os.statvfs(_existing(directory))
@@ -55,19 +50,28 @@ def read_facts(directory: Path) -> Facts:
     return Facts(os.cpu_count() or 1, memory["MemTotal"], disk.f_frsize * disk.f_blocks, pages)
 
 
-def read_levels(directory: Path) -> Levels:
-    disk = os.statvfs(_existing(directory))
+def read_levels(directory: Path, images: str = "") -> dict[str, Observed]:
+    """What is left, by eviction signal. `directory` is where pods' files go, `images` a folder on the disk of the
+    images ("" if unknown)."""
     memory = meminfo(Path("/proc/meminfo").read_text())
-    processes = _text(Path("/proc/loadavg")).split()[3].partition("/")[2]
-    return Levels(
-        memory["MemAvailable"],
-        disk.f_frsize * disk.f_bavail,
-        disk.f_frsize * disk.f_blocks,
-        disk.f_favail,
-        disk.f_files,
-        int(processes),
-        int(_text(Path("/proc/sys/kernel/pid_max"))),
-    )
+    processes = int(_text(Path("/proc/loadavg")).split()[3].partition("/")[2])
+    limit = int(_text(Path("/proc/sys/kernel/pid_max")))
+    found = {
+        MEMORY: Observed(memory["MemAvailable"], memory["MemTotal"]),
+        PIDS: Observed(limit - processes, limit),
+    }
+    for place, space, inodes in ((directory, NODEFS, NODEFS_INODES), (images, IMAGEFS, IMAGEFS_INODES)):
+        if place:
+            disk = os.statvfs(_existing(Path(place)))
+            found[space] = Observed(disk.f_frsize * disk.f_bavail, disk.f_frsize * disk.f_blocks)
+            if disk.f_files:  # some file systems don't count
+                found[inodes] = Observed(disk.f_favail, disk.f_files)
+    return found
+
+
+def shares_disk(directory: Path, images: str) -> bool:
+    """Whether both are on one disk (also when nobody says where the images are)."""
+    return not images or _existing(directory).stat().st_dev == _existing(Path(images)).stat().st_dev
 
 
 def _existing(path: Path) -> Path:
@@ -94,8 +98,9 @@ def meminfo(text: str) -> dict[str, int]:
     return found
 
 
-def resources(facts: Facts, pods: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Capacity and allocatable: without what eviction keeps free."""
+def resources(facts: Facts, pods: int, kept: Iterable[Threshold] = ()) -> tuple[dict[str, str], dict[str, str]]:
+    """Capacity and allocatable: without what eviction by these thresholds keeps free."""
+    kept = tuple(kept)
     capacity = {
         "cpu": str(facts.cpus),
         "ephemeral-storage": f"{facts.disk // 1024}Ki",
@@ -104,38 +109,12 @@ def resources(facts: Facts, pods: int) -> tuple[dict[str, str], dict[str, str]]:
     }
     allocatable = {
         **capacity,
-        "ephemeral-storage": str(int(facts.disk * (1 - EVICTION_DISK))),
-        "memory": f"{max(facts.memory - EVICTION_MEMORY, 0) // 1024}Ki",
+        "ephemeral-storage": str(max(facts.disk - reserved(kept, NODEFS, facts.disk), 0)),
+        "memory": f"{max(facts.memory - reserved(kept, MEMORY, facts.memory), 0) // 1024}Ki",
     }
     for name, amount in facts.hugepages.items():
         capacity[name] = allocatable[name] = canonical(f"{amount // 1024}Ki")
     return capacity, allocatable
-
-
-def shortages(levels: Levels) -> set[str]:
-    """Which pressure conditions hold, by the kubelet's hard eviction thresholds."""
-    found = set()
-    if levels.memory_available < EVICTION_MEMORY:
-        found.add("MemoryPressure")
-    if levels.disk_available < levels.disk_size * EVICTION_DISK:
-        found.add("DiskPressure")
-    if levels.inodes and levels.inodes_free < levels.inodes * EVICTION_INODES:
-        found.add("DiskPressure")
-    if levels.processes >= levels.processes_limit * 0.95:
-        found.add("PIDPressure")
-    return found
-
-
-class Pressures:
-    """A condition holds until five minutes after its last shortage."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, float] = {}
-
-    def update(self, found: set[str], now: float) -> tuple[str, ...]:
-        for name in found:
-            self._seen[name] = now
-        return tuple(sorted(name for name, at in self._seen.items() if now - at < PRESSURE_SECONDS))
 
 
 def architecture() -> str:
@@ -163,6 +142,11 @@ def os_image() -> str:
         if line.startswith("PRETTY_NAME="):
             return line[12:].strip('"')
     return platform.system()
+
+
+def app_armor() -> bool:
+    """Whether the kernel confines processes by AppArmor."""
+    return _text(Path("/sys/module/apparmor/parameters/enabled")).startswith("Y")
 
 
 def own_address() -> str:

@@ -29,6 +29,7 @@ from kubrick_node.settings import Settings
 from kubrick_node.statics import is_mirror
 from kubrick_node.surroundings import Place, Surroundings
 from kubrick_node.tokens import Tokens
+from kubrick_node.upkeep import Upkeep, wanted_thresholds
 from kubrick_node.volumes import VolumePlugin
 
 Object = dict[str, Any]
@@ -46,7 +47,6 @@ class Node:
     def __init__(self, kernel: Kernel, settings: Settings) -> None:
         self._kernel = kernel
         self._settings = settings
-        self._pressures = facts.Pressures()
         self._statics: StaticPods | None = None
         self._nursery: trio.Nursery | None = None
         self.agent: NodeAgent | None = None
@@ -88,6 +88,7 @@ class Node:
         services = Informer(client, SERVICES)
         references = References(client, self._stir)
         recorder = EventRecorder(client, "kubelet", self.node_name)
+        upkeep = Upkeep(settings, self.root, runtime)
         cgroups = self._cgroups((await runtime.health()).cgroup_driver)
         around = Surroundings(
             self._place(self.machine),
@@ -108,7 +109,7 @@ class Node:
             kernel.clock,
             kernel.random,
             around,
-            partial(self._condition, runtime),
+            partial(_condition, runtime, upkeep),
             settings.allowed_sysctls,
         )
         self.agent = agent
@@ -124,6 +125,7 @@ class Node:
                 if server is not None:
                     await nursery.start(server.run, agent, runtime, client)
                 await nursery.start(agent.run)
+                nursery.start_soon(upkeep.serve, agent, around)
                 if self._statics is not None:
                     nursery.start_soon(self._statics.run)
                 task_status.started()
@@ -164,7 +166,7 @@ class Node:
 
     def _describe(self, runtime: ContainerRuntime, port: int) -> Machine:
         settings = self._settings
-        capacity, allocatable = facts.resources(facts.read_facts(self.root), settings.pods)
+        capacity, allocatable = facts.resources(facts.read_facts(self.root), settings.pods, wanted_thresholds(settings))
         return Machine(
             name=self.node_name,
             internal_ip=address_of(settings),
@@ -207,13 +209,6 @@ class Node:
             (own if plugin == "node" else found).extend(register(self._kernel))
         return found + own
 
-    async def _condition(self, runtime: ContainerRuntime) -> Condition:
-        health = await runtime.health()
-        found = facts.shortages(facts.read_levels(self.root))
-        pressures = self._pressures.update(found, trio.current_time())
-        images = await runtime.list_images() if health.ready else ()
-        return Condition("" if health.ready else health.message, pressures, images)
-
     async def _end_pods(self, runtime: ContainerRuntime, around: Surroundings, cgroups: Cgroups | None) -> None:
         """Leave nothing behind: no process, no mount, no folder."""
         for pod in await runtime.list_pods():
@@ -226,6 +221,12 @@ class Node:
         if cgroups is not None:
             cgroups.remove_all()
         shutil.rmtree(self.root / "pods", ignore_errors=True)
+
+
+async def _condition(runtime: ContainerRuntime, upkeep: Upkeep) -> Condition:
+    health = await runtime.health()
+    images = await runtime.list_images() if health.ready else ()
+    return Condition("" if health.ready else health.message, await upkeep.pressures(), images)
 
 
 async def _within(

@@ -76,6 +76,11 @@ def pod_limits(pod: Object, name: str) -> Quantity | None:
     return _with_overhead(pod, _at_once(pod, "limits")).get(name)
 
 
+def summed_limit(pod: Object, name: str) -> Quantity | None:
+    """The sum of the limits that there are, whoever has none; None when nobody has one."""
+    return _at_once(pod, "limits").get(name)
+
+
 def _at_once(pod: Object, kind: str) -> dict[str, Quantity]:
     spec = pod["spec"]
     sidecars: dict[str, Quantity] = {}

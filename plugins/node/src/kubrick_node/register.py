@@ -147,6 +147,24 @@ def _condition(kind: str, value: str, reason: str, message: str, old: Object, no
     }
 
 
+_TRANSITIONS = {
+    "MemoryPressure": ("NodeHasInsufficientMemory", "NodeHasSufficientMemory"),
+    "DiskPressure": ("NodeHasDiskPressure", "NodeHasNoDiskPressure"),
+    "PIDPressure": ("NodeHasInsufficientPID", "NodeHasSufficientPID"),
+    "Ready": ("NodeReady", "NodeNotReady"),
+}
+
+
+def transitions(old: Object, new: Object) -> list[str]:
+    """The reasons of the events that a change of a node's conditions is worth."""
+    before = {one["type"]: one["status"] for one in old.get("conditions") or ()}
+    return [
+        _TRANSITIONS[one["type"]][0 if one["status"] == "True" else 1]
+        for one in new["conditions"]
+        if before.get(one["type"], "" if one["type"] != "Ready" else one["status"]) != one["status"]
+    ]
+
+
 def without_heartbeats(status: Object) -> Object:
     """The status without what changes at every look: to tell whether it is worth writing."""
     conditions = [

@@ -30,7 +30,8 @@ class ContainerState:
     """One container as the runtime sees it. `state` is created, running or exited. `attempt` counts
     from 0 and is the restart count. `ready` False means that the runtime itself knows it isn't ready
     yet; probes are the agent's business. `sandbox_id` ("" if the runtime doesn't say) tells containers of an
-    earlier sandbox from those of this one."""
+    earlier sandbox from those of this one. `user` (uid, gid, supplementalGroups) and `stop_signal` are there where the
+    runtime tells them; `recursive` are the paths of mounts that are read-only all the way down."""
 
     name: str
     id: str
@@ -46,6 +47,9 @@ class ContainerState:
     ready: bool = True
     log_path: str = ""
     sandbox_id: str = ""
+    user: Object | None = None
+    stop_signal: str = ""
+    recursive: tuple[str, ...] = ()
 
 
 @frozen
@@ -77,23 +81,25 @@ class DNS:
 @frozen
 class SandboxSpec:
     """What the agent decides about a pod's surroundings; what it leaves out the runtime takes from the pod.
-    `log_directory` is where the logs of the pod's containers go, `cgroup_parent` the pod's cgroup."""
+    `log_directory` is where the logs of the pod's containers go, `cgroup_parent` the pod's cgroup, `handler` its RuntimeClass's."""
 
     hostname: str = ""
     dns: DNS | None = None
     log_directory: str = ""
     cgroup_parent: str = ""
+    handler: str = ""
 
 
 @frozen
 class Mount:
-    """A file or folder of the machine in a container."""
+    """A file or folder of the machine in a container; or the content of `image` (then `host_path` is where in it)."""
 
     container_path: str
     host_path: str
     read_only: bool = False
     propagation: Literal["None", "HostToContainer", "Bidirectional"] = "None"
     recursive_read_only: bool = False
+    image: str = ""
 
 
 @frozen
@@ -116,13 +122,15 @@ class ContainerSpec:
 
 @frozen
 class Image:
-    """An image that is there. `size` in bytes; `user` is what it runs as: a number, a name, or ""."""
+    """An image that is there. `size` in bytes; `user` is what it runs as: a number, a name, or ""; a `pinned` one
+    is not to be collected."""
 
     id: str
     tags: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
     size: int = 0
     user: str = ""
+    pinned: bool = False
 
 
 @frozen
@@ -182,12 +190,14 @@ class RuntimeInfo:
 @frozen
 class RuntimeHealth:
     """Whether pods can be run; `message` says why not, in the words of the node's Ready condition.
-    `cgroup_driver` says how the runtime wants cgroups to be named."""
+    `cgroup_driver` says how the runtime wants cgroups to be named, `recursive_read_only` which of its
+    handlers have mounts that are read-only with all that is mounted below."""
 
     ready: bool = True
     message: str = ""
     cgroup_driver: Literal["cgroupfs", "systemd"] = "cgroupfs"
     handlers: tuple[str, ...] = ()
+    recursive_read_only: tuple[str, ...] = ()
 
 
 def _unsupported(what: str) -> RuntimeFailure:
@@ -234,6 +244,10 @@ class ContainerRuntime(Protocol):
     async def start_container(self, spec: ContainerSpec) -> str:
         """Create and start a container; returns its id."""
         ...
+
+    async def update_container(self, pod: Object, container_id: str, container: Object) -> None:
+        """Give a running container the cpu and memory of `container`, the pod spec's entry."""
+        raise _unsupported("resizing of containers")
 
     async def stop_container(self, pod: Object, container_id: str, grace: float) -> None:
         """Ask it to end, and kill it after `grace` seconds; returns when it has ended. May be cancelled
@@ -301,6 +315,15 @@ class ContainerRuntime(Protocol):
 
     async def list_images(self) -> tuple[Image, ...]:
         return ()
+
+    async def images_in_use(self) -> frozenset[str]:
+        """The ids (or names) of the images of all containers there are, running or not. Raises RuntimeFailure with
+        reason Unsupported when it can't tell: then no image is collected."""
+        raise _unsupported("image use")
+
+    async def image_directory(self) -> str:
+        """A folder on the disk with the images and the containers' files; "" if the runtime doesn't say."""
+        return ""
 
     async def pull_image(self, image: str, secrets: Sequence[Object] = ()) -> str:
         """Pull an image; returns its id."""

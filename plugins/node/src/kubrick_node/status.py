@@ -11,6 +11,7 @@ from typing import Any
 from kubrick_kernel import rfc3339
 from kubrick_node.lost import lost
 from kubrick_node.plan import init_progress, is_sidecar, restarts
+from kubrick_node.resizing import IN_PROGRESS, PENDING, Resize
 from kubrick_node.runtime import ContainerState, PodState
 
 Object = dict[str, Any]
@@ -29,16 +30,18 @@ def pod_status(
     started: Mapping[str, bool] | None = None,
     terminating: bool = False,
     failed: tuple[str, str] | None = None,
+    resize: Resize | None = None,
 ) -> Object:
     """The pod's whole status. `waiting` says why containers that don't run don't, `ready` and `started` what
     probes say (absent: no probe), `terminating` that nothing will be started any more, `failed` (reason and
-    message) that the node gave the pod up."""
+    message) that the node gave the pod up, `resize` which resources the containers have."""
     old = pod.get("status", {})
     spec = pod["spec"]
     inits = spec.get("initContainers") or ()
     done, init_failed = init_progress(pod, state, started)
     pending = "PodInitializing" if inits and done < len(inits) else "ContainerCreating"
-    build = _ContainerStatuses(state, waiting, ready or {}, started or {}, old, pending)
+    actuated = resize.actuated if resize is not None else {}
+    build = _ContainerStatuses(state, waiting, ready or {}, started or {}, old, pending, actuated)
     init_statuses = [build.one(c, "initContainerStatuses", init=True) for c in inits]
     statuses = [build.one(c, "containerStatuses") for c in spec["containers"]]
     ephemeral = [build.one(c, "ephemeralContainerStatuses") for c in spec.get("ephemeralContainers") or ()]
@@ -66,6 +69,10 @@ def pod_status(
     if failed:
         status["reason"], status["message"] = failed
     status["conditions"] = _conditions(pod, state, phase, inits, init_statuses, statuses, now)
+    if resize is not None:
+        before = {condition["type"]: condition for condition in old.get("conditions") or ()}
+        lasting = [one for one in status["conditions"] if one["type"] not in (PENDING, IN_PROGRESS)]
+        status["conditions"] = [*resize.conditions(before, now), *lasting]
     return status
 
 
@@ -86,7 +93,9 @@ class _ContainerStatuses:
         started: Mapping[str, bool],
         old: Object,
         pending: str,
+        actuated: Mapping[str, Mapping[str, Any]],
     ) -> None:
+        self._actuated = actuated
         self._now = {c.name: c for c in state.containers}
         self._before = {c.name: c for c in state.previous}
         self._waiting = waiting
@@ -101,6 +110,9 @@ class _ContainerStatuses:
         kept = next((s for s in self._old.get(listed) or () if s.get("name") == name), None)
         status: Object = {"name": name, "image": container.get("image", ""), "imageID": "", "restartCount": 0}
         status["lastState"] = {}
+        if container.get("volumeMounts"):
+            recursive = there.recursive if there is not None else ()
+            status["volumeMounts"] = [mount_status(one, recursive) for one in container["volumeMounts"]]
         if there is None:
             status["state"] = {"waiting": self._why(name)}
             status["ready"] = status["started"] = False
@@ -122,6 +134,14 @@ class _ContainerStatuses:
         elif kept is not None and kept.get("containerID") == there.id:
             status["lastState"] = kept.get("lastState") or {}
         running = there.state == "running"
+        resources = container.get("resources") or {}
+        status["resources"] = self._actuated.get(name, resources) if running else resources
+        if resources.get("requests"):
+            status["allocatedResources"] = resources["requests"]
+        if there.user is not None:
+            status["user"] = {"linux": there.user}
+        if there.stop_signal:
+            status["stopSignal"] = there.stop_signal
         status["started"] = running and self._started.get(name, True)
         if init and not is_sidecar(container):
             status["ready"] = there.state == "exited" and there.exit_code == 0
@@ -132,6 +152,16 @@ class _ContainerStatuses:
     def _why(self, name: str) -> Object:
         reason, message = self._waiting.get(name, (self._pending, ""))
         return {"reason": reason, "message": message} if message else {"reason": reason}
+
+
+def mount_status(mount: Object, recursive: Sequence[str] = ()) -> Object:
+    """What became of a volumeMounts entry; `recursive` are the paths that are read-only all the way down."""
+    found = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        found["readOnly"] = True
+        deep = mount.get("recursiveReadOnly") == "Enabled" or mount["mountPath"] in recursive
+        found["recursiveReadOnly"] = "Enabled" if deep else "Disabled"
+    return found
 
 
 def _state(there: ContainerState) -> Object:
@@ -234,6 +264,18 @@ def _conditions(
     ours = [_condition(name, *wanted[name], before.get(name), generation, now) for name in CONDITIONS if name in wanted]
     others = [c for name, c in before.items() if name not in wanted]
     return ours + others
+
+
+def disruption(message: str, now: datetime) -> Object:
+    """The condition of a pod that the node had to end."""
+    return {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "TerminationByKubelet",
+        "message": message,
+        "lastProbeTime": None,
+        "lastTransitionTime": rfc3339(now),
+    }
 
 
 def _condition(

@@ -11,6 +11,7 @@ taken down without anybody remembering it::
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -25,6 +26,7 @@ from kubrick_node.expansion import expand, unknown_names
 from kubrick_node.hosts import hosts_file, kernel_hostname, pod_hostname
 from kubrick_node.images import Images
 from kubrick_node.plan import BACKOFF_LIMIT, StartContainer
+from kubrick_node.qos import CgroupLimits
 from kubrick_node.references import References, environment_references, pod_references
 from kubrick_node.resolv import Resolution, parse_resolv_conf, resolve
 from kubrick_node.runtime import (
@@ -40,7 +42,7 @@ from kubrick_node.volumes import Mounted, VolumeFailure, VolumeJob, VolumePlugin
 from kubrick_node.volumes.kinds import remove_tree
 from kubrick_node.volumes.ownership import fs_group, fs_user
 from kubrick_node.volumes.payload import text_of
-from kubrick_node.volumes.subpath import bind_subpath
+from kubrick_node.volumes.subpath import bind_subpath, read_beneath
 
 log = get_logger("node")
 
@@ -130,6 +132,11 @@ class Surroundings:
 
     def directory(self, uid: str) -> Path:
         return self.place.root / "pods" / uid
+
+    def mounted(self, uid: str) -> Mapping[str, Mounted]:
+        """A pod's volumes that are up, by name."""
+        volumes = self._volumes.get(uid)
+        return volumes.mounted if volumes is not None else {}
 
     def stir(self, uid: str) -> None:
         """Something the pod refers to has changed, or the pod itself."""
@@ -222,6 +229,10 @@ class Surroundings:
             name, resolution.dns, cgroup_parent=self._cgroups.parent(pod) if self._cgroups is not None else ""
         ), resolution
 
+    def processes(self, pod: Object) -> int:
+        """How many the pod has, as far as that is known."""
+        return self._cgroups.processes(pod) if self._cgroups is not None else 0
+
     def make_cgroup(self, pod: Object) -> None:
         """Before the sandbox. Raises RuntimeFailure."""
         if self._cgroups is None:
@@ -231,6 +242,13 @@ class Surroundings:
         except OSError as error:
             text = f"failed to ensure that the pod: {pod['metadata']['uid']} cgroups exist and are correctly applied: "
             raise RuntimeFailure("FailedCreatePodContainer", f"{text}{error}") from None
+
+    def limit_cgroup(self, pod: Object, limits: CgroupLimits) -> None:
+        """Change what the pod's cgroup allows. Raises OSError."""
+        self._pods[pod["metadata"]["uid"]] = pod
+        if self._cgroups is not None:
+            self._cgroups.limit(pod, limits)
+            self._cgroups.balance(self._pods.values())
 
     async def pull_secrets(self, pod: Object) -> list[Object]:
         """The secrets of imagePullSecrets that there are."""
@@ -267,7 +285,7 @@ class Surroundings:
             tuple(made.variables.items()),
             made.command(container),
             made.args(container),
-            tuple(self._mounts(pod, container, state.ips, made.variables)),
+            tuple(self._mounts(pod, container, state.ips, made.variables, await self._deep_mounts(pod, container))),
             self.sandbox_spec(pod)[0],
         )
 
@@ -291,10 +309,27 @@ class Surroundings:
             place.allocatable,
             place.host_ip,
             (place.host_ip,) if pod["spec"].get("hostNetwork") else ips,
+            partial(self._file, pod),
         )
 
+    def _file(self, pod: Object, volume: str, path: str) -> tuple[str, str]:
+        """A file of a volume, for `World.file`."""
+        there = self.mounted(pod["metadata"]["uid"]).get(volume)
+        if there is None:
+            raise BadEnvironment(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+        return str(there.path / path), read_beneath(there.path, path)
+
+    async def runtime_handler(self, pod: Object) -> str:
+        """Which of the runtime's handlers runs the pod. Raises RuntimeFailure."""
+        return await self._references.runtime_handler(pod["spec"].get("runtimeClassName") or "")
+
+    async def _deep_mounts(self, pod: Object, container: Object) -> bool:
+        """Whether mounts can be read-only all the way down; asked only where it matters."""
+        wanted = any(mount.get("recursiveReadOnly") for mount in container.get("volumeMounts") or ())
+        return wanted and await self.runtime_handler(pod) in (await self.runtime.health()).recursive_read_only
+
     def _mounts(
-        self, pod: Object, container: Object, ips: Sequence[str], variables: Mapping[str, str]
+        self, pod: Object, container: Object, ips: Sequence[str], variables: Mapping[str, str], deep: bool
     ) -> Iterable[Mount]:
         uid = pod["metadata"]["uid"]
         mounted = self._volumes[uid].mounted
@@ -304,11 +339,14 @@ class Surroundings:
             if there is None:
                 text = f'cannot find volume "{wanted["name"]}" to mount into container "{container["name"]}"'
                 raise RuntimeFailure("CreateContainerConfigError", text)
+            taken.add(wanted["mountPath"].rstrip("/"))
+            if there.image:
+                yield Mount(wanted["mountPath"], wanted.get("subPath") or "", True, image=there.image)
+                continue
             path = self._mounted_path(pod, container, wanted, index, there, variables)
             propagation: Propagation = wanted.get("mountPropagation") or "None"
             read_only = bool(wanted.get("readOnly")) or there.read_only
-            recursive = wanted.get("recursiveReadOnly") in ("Enabled", "IfPossible") and read_only
-            taken.add(wanted["mountPath"].rstrip("/"))
+            recursive = recursively_read_only(wanted, deep)
             yield Mount(wanted["mountPath"], str(path), read_only, propagation, recursive)
         if "/etc/hosts" not in taken:
             yield Mount("/etc/hosts", str(self._write_hosts(pod, ips)))
@@ -400,3 +438,21 @@ class Surroundings:
         """Take down what a pod left that nobody knows any more."""
         await self._take_down(uid)
         await remove_tree(self.directory(uid))
+
+
+def recursively_read_only(mount: Object, possible: bool) -> bool:
+    """Whether a mount is read-only with all that is mounted below (KEP-3857). Raises RuntimeFailure when it can't be
+    and has to."""
+    mode = mount.get("recursiveReadOnly") or "Disabled"
+    if mode == "Disabled":
+        return False
+    wants = f'volume "{mount["name"]}" requested recursive read-only mode, but it is not'
+    if not mount.get("readOnly"):
+        problem = f"{wants} read-only"
+    elif (mount.get("mountPropagation") or "None") != "None":
+        problem = f'{wants} compatible with propagation "{mount["mountPropagation"]}"'
+    elif mode == "Enabled" and not possible:
+        problem = f"{wants} supported by the runtime"
+    else:
+        return possible
+    raise RuntimeFailure("CreateContainerConfigError", problem)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from kubrick_kernel import Clock, get_logger
+from kubrick_node.actuating import Actuating
 from kubrick_node.checking import Checks
 from kubrick_node.lost import with_lost
 from kubrick_node.plan import (
@@ -22,9 +23,10 @@ from kubrick_node.plan import (
     StopContainer,
     decide,
 )
+from kubrick_node.resizing import ERROR, Resize, adopted
 from kubrick_node.runtime import ContainerRuntime, PodState, RuntimeFailure
 from kubrick_node.starting import Starting
-from kubrick_node.status import pod_status
+from kubrick_node.status import disruption, pod_status
 from kubrick_node.stopping import Stopping, grace_of
 from kubrick_node.surroundings import Surroundings
 from kubrick_node.volumes import VolumeFailure
@@ -36,6 +38,8 @@ log = get_logger("node")
 
 RETRY_SECONDS = 1.0
 """How soon a failed step is looked at again (its own backoff decides when it is tried again)."""
+RESIZE_SECONDS = 10.0
+"""How soon a resize that failed is tried again."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Between tries while the runtime doesn't answer."""
 SAY_SECONDS = 10.0
@@ -74,10 +78,14 @@ class PodWorker:
         clock: Clock,
         ended: Callable[[str], None],
         around: Surroundings | None = None,
+        resize: Resize | None = None,
     ) -> None:
         self.pod = pod
+        self.resize = resize or adopted(pod)
         self.uid: str = pod["metadata"]["uid"]
         self.failed: tuple[str, str] | None = None
+        self.over = trio.Event()
+        """All that the pod had on the node has been given back."""
         self._runtime = runtime
         self._reporter = reporter
         self._clock = clock
@@ -89,9 +97,13 @@ class PodWorker:
         self._scope: trio.CancelScope | None = None
         self._grace = float("inf")
         self._wound_up = False
+        self._reclaimed = False
+        self._fail_grace: float | None = None
+        self._disrupted: Object | None = None
         self._active_since: float | None = None
         self._stopping = Stopping(runtime, around, self._say)
         self._starting = Starting(runtime, around, reporter.event, self._stopping)
+        self._actuating = Actuating(self.resize, runtime, around, reporter.event, self._stopping)
         self._ended_at: dict[str, float] = {}
         self._said_at: dict[tuple[str, str], float] = {}
         self._unmounted_since = math.inf
@@ -118,11 +130,21 @@ class PodWorker:
                 self._around.pod_changed(pod)
             self._wake.set()
 
-    def give_up(self, reason: str, message: str) -> None:
-        """End the pod's containers; it fails, and stays in the API."""
+    def give_up(self, reason: str, message: str, grace: float | None = None, disrupted: bool = False) -> None:
+        """End the pod's containers within `grace` seconds (None: the pod's own); it fails, and stays in the API.
+        `disrupted`: not for anything of its own doing, and its conditions say so."""
         if self.failed is None:
             self.failed = (reason, message)
+            self._fail_grace = grace
+            if disrupted:
+                self._disrupted = disruption(message, self._clock.now())
             self._interrupt()
+
+    async def reclaim(self) -> None:
+        """Give back also what is kept of a pod that has ended, for people to look at. Raises RuntimeFailure."""
+        if self._wound_up and not self._reclaimed:
+            self._reclaimed = True  # its status stays what it was
+            await self._runtime.remove(self.pod)
 
     def vanish(self) -> None:
         """The pod left the API without waiting for us."""
@@ -145,6 +167,7 @@ class PodWorker:
                 await self._run()
                 self._checks.stop()
         finally:
+            self.over.set()
             self._ended_callback(self.uid)
 
     def _say(self, container: str, kind: str, reason: str, message: str) -> None:
@@ -175,6 +198,8 @@ class PodWorker:
 
     async def _sync(self) -> float:
         """One round; returns when (trio time) to look again unless woken."""
+        if self._reclaimed:
+            return float("inf")
         self._starting.fresh.clear()
         deadline = self._deadline()
         if trio.current_time() >= deadline:
@@ -188,7 +213,10 @@ class PodWorker:
             self._follow(state)
             plan = decide(self._situation(state))
             if not plan.actions or not housed:
-                break
+                if await self._actuating.settle(self.pod, state):
+                    break
+                state = await self._observe()
+                continue
             if not await self._perform(plan, state):
                 state = await self._observe()
                 plan.look_again(trio.current_time() + RETRY_SECONDS)
@@ -200,6 +228,8 @@ class PodWorker:
             await self._wind_up(state)
             return float("inf")
         times = [at for at in (plan.again_at, state.changes_at) if at is not None]
+        if self.resize.in_progress is not None and self.resize.in_progress[0] == ERROR:
+            times.append(trio.current_time() + RESIZE_SECONDS)
         return min([refresh_at, deadline, *times])
 
     def _deadline(self) -> float:
@@ -268,7 +298,10 @@ class PodWorker:
             elif isinstance(action, StopContainer):
                 await self._stop_unhealthy(action)
             else:
-                fine = await self._starting.container(self.pod, action, state) and fine
+                started = await self._starting.container(self.pod, action, state)
+                if started:
+                    self._actuating.started(action)
+                fine = started and fine
         return fine
 
     async def _stop_unhealthy(self, action: StopContainer) -> None:
@@ -299,7 +332,7 @@ class PodWorker:
         return status
 
     def _status(self, state: PodState, waiting: Mapping[str, tuple[str, str]], terminating: bool = False) -> Object:
-        return pod_status(
+        status = pod_status(
             self.pod,
             state,
             now=self._clock.now(),
@@ -309,7 +342,12 @@ class PodWorker:
             started=self._checks.started if self._checks is not None else None,
             terminating=terminating,
             failed=self.failed,
+            resize=self.resize,
         )
+        if self._disrupted is not None:
+            others = (one for one in status["conditions"] if one["type"] != self._disrupted["type"])
+            status["conditions"] = [*others, self._disrupted]
+        return status
 
     # The end
 
@@ -330,10 +368,15 @@ class PodWorker:
         if not self._wound_up:
             state = await self._observe()
             self._announce_stop(state)
-            await self._stopping.all(self.pod, state, grace_of(self.pod))
+            grace = grace_of(self.pod) if self._fail_grace is None else self._fail_grace
+            await self._stopping.all(self.pod, state, grace)
             state = await self._observe()
             self._reporter.status(self, self._status(state, {}, terminating=True))
             await self._wind_up(state)
+            if self.failed is not None and self.failed[0] == "Evicted":
+                # It went for the room it takes: its containers' files and logs go too.
+                await self.reclaim()
+            self.over.set()
         return float("inf")
 
     async def _terminate(self) -> None:

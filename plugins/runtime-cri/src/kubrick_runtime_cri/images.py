@@ -6,7 +6,7 @@ from typing import Any
 import trio
 
 from kubrick_node import Image, RuntimeFailure
-from kubrick_runtime_cri.archive import image_names
+from kubrick_runtime_cri.archive import PAUSE_IMAGE, image_names
 from kubrick_runtime_cri.calls import Calls
 from kubrick_runtime_cri.channel import RPCError
 from kubrick_runtime_cri.reference import BadReference, credentials, normalize, pull_policy
@@ -17,6 +17,8 @@ PULL_SECONDS = 3600.0
 SEEN_LOOKS = 500
 LOOK_SECONDS = 0.01
 _DIGEST = "sha256:"
+_SANDBOX_NAMES = frozenset((PAUSE_IMAGE, normalize(PAUSE_IMAGE)))
+"""Older runtimes don't pin their sandbox's image, and a private one can't be had again."""
 _UNAVAILABLE = "RegistryUnavailable"
 _BAD_SIGNATURE = "SignatureValidationFailed"
 
@@ -125,4 +127,6 @@ def _pull_failure(image: str, error: RPCError | None) -> RuntimeFailure:
 
 def _image(image: Any) -> Image:
     user = str(image.uid.value) if image.HasField("uid") else image.username
-    return Image(image.id, tuple(image.repo_tags), tuple(image.repo_digests), image.size, user)
+    tags = tuple(image.repo_tags)
+    pinned = image.pinned or bool(_SANDBOX_NAMES.intersection(tags))
+    return Image(image.id, tags, tuple(image.repo_digests), image.size, user, pinned)

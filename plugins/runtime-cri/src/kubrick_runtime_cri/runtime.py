@@ -45,6 +45,7 @@ from kubrick_runtime_cri.config import (
 from kubrick_runtime_cri.images import Images
 from kubrick_runtime_cri.messages import ENUMS
 from kubrick_runtime_cri.relist import Relist
+from kubrick_runtime_cri.resources import container_resources
 from kubrick_runtime_cri.states import (
     CREATED,
     EXITED,
@@ -147,7 +148,8 @@ class CRIRuntime(ContainerRuntime):
             if c.type in ("RuntimeReady", "NetworkReady") and not c.status
         ]
         handlers = tuple(handler.name for handler in response.runtime_handlers)
-        return RuntimeHealth(not problems, ", ".join(problems), self._driver, handlers)
+        deep = tuple(one.name for one in response.runtime_handlers if one.features.recursive_read_only_mounts)
+        return RuntimeHealth(not problems, ", ".join(problems), self._driver, handlers, deep)
 
     # Looking
 
@@ -238,11 +240,13 @@ class CRIRuntime(ContainerRuntime):
             if sandbox.metadata.attempt < max(s.metadata.attempt for s in old):
                 await self._cri.needed("RemovePodSandbox", pod_sandbox_id=sandbox.id)
             attempt = max(attempt, sandbox.metadata.attempt + 1)
-        config = sandbox_config(pod, attempt, spec or SandboxSpec(), self._place.logs)
+        spec = spec or SandboxSpec()
+        handler = spec.handler
+        config = sandbox_config(pod, attempt, spec, self._place.logs)
         self._logs.setdefault(uid, set()).add(config["log_directory"])
         try:
             os.makedirs(config["log_directory"], mode=0o755, exist_ok=True)
-            response = await self._cri("RunPodSandbox", SANDBOX_SECONDS, config=config)
+            response = await self._cri("RunPodSandbox", SANDBOX_SECONDS, config=config, runtime_handler=handler)
         except (RPCError, OSError) as error:
             raise RuntimeFailure("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}") from None
         id_: str = response.pod_sandbox_id
@@ -317,6 +321,11 @@ class CRIRuntime(ContainerRuntime):
         if found is None:
             raise RuntimeFailure("CreateContainerConfigError", f"unable to find target container {wanted}")
         return found
+
+    async def update_container(self, pod: Object, container_id: str, container: Object) -> None:
+        resources = container_resources(pod, container, self._place.memory_capacity, self._place.cgroup_v2)
+        fields = {"container_id": _plain(container_id), "linux": resources}
+        await self._cri.asked("UpdateContainerError", "UpdateContainerResources", **fields)
 
     async def stop_container(self, pod: Object, container_id: str, grace: float) -> None:
         seconds = math.ceil(max(grace, 0.0))
@@ -437,6 +446,14 @@ class CRIRuntime(ContainerRuntime):
 
     async def list_images(self) -> tuple[Image, ...]:
         return await self._images.listed()
+
+    async def images_in_use(self) -> frozenset[str]:
+        response = await self._cri.asked("ImageUseError", "ListContainers")
+        return frozenset(name for one in response.containers for name in (one.image.image, one.image_ref) if name)
+
+    async def image_directory(self) -> str:
+        response = await self._cri.asked("ImageFsError", "ImageFsInfo")
+        return next((one.fs_id.mountpoint for one in response.image_filesystems), "")
 
     async def pull_image(self, image: str, secrets: Sequence[Object] = ()) -> str:
         return await self._images.pull(image, secrets)

@@ -15,6 +15,9 @@ from kubrick_runtime_cri.messages import ENUMS
 STATE = ENUMS["ContainerState"]
 CREATED, RUNNING, EXITED = STATE["CONTAINER_CREATED"], STATE["CONTAINER_RUNNING"], STATE["CONTAINER_EXITED"]
 READY = ENUMS["PodSandboxState"]["SANDBOX_READY"]
+_SIGNALS = {
+    number: name.replace("PLUS", "+").replace("MINUS", "-") for name, number in ENUMS["Signal"].items() if number
+}
 _LOST_CODE, _LOST_REASON = 137, "ContainerStatusUnknown"
 _LOST_MESSAGE = "The container could not be located when the pod was terminated"
 
@@ -77,7 +80,21 @@ def container_state(status: Any, runtime: str, sandbox_id: str, last_words: str 
         message=message if state == "exited" else "",
         log_path=status.log_path,
         sandbox_id=sandbox_id,
+        user=_user(status),
+        recursive=tuple(mount.container_path for mount in status.mounts if mount.recursive_read_only),
+        stop_signal=_SIGNALS.get(status.stop_signal, ""),
     )
+
+
+def _user(status: Any) -> dict[str, Any] | None:
+    """Whom the container's first process runs as; None from runtimes (before CRI 1.31) that don't tell."""
+    if not status.user.HasField("linux"):
+        return None
+    linux = status.user.linux
+    found: dict[str, Any] = {"uid": linux.uid, "gid": linux.gid}
+    if linux.supplemental_groups:
+        found["supplementalGroups"] = list(linux.supplemental_groups)
+    return found
 
 
 def pod_state(

@@ -25,6 +25,7 @@ from kubrick_node.runtime import (
     Image,
     LogOptions,
     PodState,
+    PodStats,
     RuntimeFailure,
     RuntimeHealth,
     RuntimeInfo,
@@ -49,18 +50,21 @@ class _Pod:
 
 class ScriptedRuntime(ContainerRuntime):
     """See the module. `stop_seconds` is how long containers take to end when asked to, by name (default 0); one that
-    takes longer than its grace is killed. `specs` are the ContainerSpecs of all starts, in order."""
+    takes longer than its grace is killed. `specs` are the ContainerSpecs of all starts, in order; `updates` the names
+    and new resources of containers that were resized."""
 
     def __init__(self, clock: Clock, image: Image | None = None) -> None:
         self.info = RuntimeInfo("scripted", "1.0")
         self.asked: list[tuple[str, str]] = []
         self.specs: list[ContainerSpec] = []
         self.sandboxes: list[SandboxSpec | None] = []
+        self.updates: list[tuple[str, Object]] = []
         self.stop_seconds: dict[str, float] = {}
         self.commands: dict[str, Command] = {}
         self.command_seconds = 0.0
         self.logs: dict[str, bytes] = {}
         self.pull_seconds = 0.0
+        self.usage: dict[str, PodStats] = {}
         self.images: dict[str, Image] = {}
         self.healthy = RuntimeHealth()
         self._any_image = image
@@ -147,6 +151,11 @@ class ScriptedRuntime(ContainerRuntime):
         self.specs.append(spec)
         return state.id
 
+    async def update_container(self, pod: Object, container_id: str, container: Object) -> None:
+        self._ask("update_container", pod, container_id)
+        self.updates.append((container["name"], container.get("resources") or {}))
+        await trio.lowlevel.checkpoint()
+
     async def stop_container(self, pod: Object, container_id: str, grace: float) -> None:
         self._ask("stop_container", pod, container_id)
         there = self._pods.get(pod["metadata"]["uid"])
@@ -206,6 +215,19 @@ class ScriptedRuntime(ContainerRuntime):
 
     async def list_images(self) -> tuple[Image, ...]:
         return tuple(self.images.values())
+
+    async def images_in_use(self) -> frozenset[str]:
+        return frozenset(
+            state.image_id for there in self._pods.values() for states in there.containers.values() for state in states
+        )
+
+    async def remove_image(self, image: str) -> None:
+        self.asked.append(("remove_image", image))
+        self._may_fail("remove_image")
+        self.images = {name: one for name, one in self.images.items() if one.id != image}
+
+    async def stats(self, pod: Object) -> PodStats:
+        return self.usage.get(pod["metadata"]["uid"], PodStats())
 
     def _ask(self, method: str, pod: Object, about: str = "") -> None:
         self.asked.append((method, about or pod["metadata"]["name"]))
