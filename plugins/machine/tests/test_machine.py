@@ -8,6 +8,7 @@ import pytest
 from kubrick_kernel import ConfigurationError
 from kubrick_machine.ground import alone, gateways, mounts_below
 from kubrick_machine.rights import lacks, obstacles
+from kubrick_machine.routes import planned
 from kubrick_machine.switches import Switches
 
 
@@ -63,3 +64,10 @@ def test_switches_are_put_back_as_the_first_run_found_them(tmp_path: Path) -> No
     second.put_back()
     assert [(root / name).read_text().strip() for name in "abc"] == ["0", "1", "2"]
     assert not file.exists()
+
+
+def test_services_addresses_are_routed_where_their_family_has_pods() -> None:
+    found = planned(["10.96.0.0/16", "fd01::/108"], gateways(["10.244.0.0/24"]))
+    assert list(found) == [("10.96.0.0/16", "10.244.0.1")]
+    both = planned(["10.96.0.0/16", " fd01::/108"], gateways(["10.244.0.0/24", "fd00::/64"]))
+    assert list(both) == [("10.96.0.0/16", "10.244.0.1"), ("fd01::/108", "fd00::1")]

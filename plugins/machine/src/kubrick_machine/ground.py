@@ -116,6 +116,7 @@ class Ground:
 
     def _make_bridge(self) -> bool:
         """Whether something of it was missing."""
+        from kubrick_machine import routes
         from kubrick_network.netlink import IPRoute, add_address, addresses, find_link, need_link
 
         chosen = self._kernel.settings("network")
@@ -141,19 +142,33 @@ class Ground:
             for address in wanted:
                 if str(address) not in there:
                     add_address(ip, link.index, address)
+            routes.add(ip, self._routes())
         for version in {address.version for address in wanted}:
             for switch in SWITCHES[version]:
                 self._switches.turn_on(switch)
         return missing
 
+    def _routes(self) -> list[tuple[str, str]]:
+        from kubrick_machine.routes import planned
+
+        try:
+            ranges = str(self._kernel.settings("apiserver").service_cluster_ip_range).split(",")
+        except (LookupError, AttributeError):
+            return []
+        return list(planned(ranges, gateways(self._kernel.settings("network").pod_cidrs)))
+
     def _clear(self) -> None:
+        from kubrick_machine import routes
         from kubrick_network.errors import CNIError
+        from kubrick_network.netlink import IPRoute, NetlinkError
 
         network = self._kernel.find(Network)
         try:
             network.prepare()  # it may not have come so far itself
+            with IPRoute() as ip:
+                routes.remove(ip, self._routes())
             network.networks.teardown(network.network())
-        except (CNIError, OSError) as error:
+        except (CNIError, NetlinkError, OSError) as error:
             log.warning("the network was not taken down in full", reason=str(error))
         self._switches.put_back()
         if self._kernel.data_dir is None:
