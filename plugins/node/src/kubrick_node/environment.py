@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from kubrick_node.envfile import BadFile, value_of
 from kubrick_node.expansion import expand, expand_all
 from kubrick_node.fields import FieldError, container_named, field_value, resource_value
 
@@ -24,7 +25,8 @@ class BadEnvironment(ValueError):
 @frozen
 class World:
     """What an environment may refer to. `config_map` and `secret` take a name (in the pod's namespace) and
-    answer None when there is none; their data is text (secrets: base64 decoded)."""
+    answer None when there is none; their data is text (secrets: base64 decoded). `file` takes a volume's name and a
+    path in it and answers where that is and what it holds; it raises OSError and BadEnvironment."""
 
     config_map: Callable[[str], Mapping[str, str] | None]
     secret: Callable[[str], Mapping[str, str] | None]
@@ -32,6 +34,11 @@ class World:
     allocatable: Mapping[str, str]
     host_ip: str = ""
     ips: Sequence[str] = ()
+    file: Callable[[str, str], tuple[str, str]] = lambda volume, path: _no_volume(volume)
+
+
+def _no_volume(volume: str) -> tuple[str, str]:
+    raise BadEnvironment(f'cannot find the volume "{volume}" referenced by FileKeyRef')
 
 
 @define
@@ -122,7 +129,20 @@ def _value(pod: Object, container: Object, variable: Object, world: World, known
         return _entry(pod, source["configMapKeyRef"], world.config_map, "ConfigMap")
     if "secretKeyRef" in source:
         return _entry(pod, source["secretKeyRef"], world.secret, "Secret")
+    if "fileKeyRef" in source:
+        return _from_file(source["fileKeyRef"], world)
     return ""
+
+
+def _from_file(reference: Object, world: World) -> str | None:
+    try:
+        where, text = world.file(reference["volumeName"], reference["path"])
+        value = value_of(text, reference["key"])
+    except (BadFile, OSError, UnicodeDecodeError):
+        raise BadEnvironment("couldn't parse env file") from None
+    if value or reference.get("optional"):
+        return value or None
+    raise BadEnvironment(f'environment variable key "{reference["key"]}" not found in file "{where}"')
 
 
 def _entry(pod: Object, reference: Object, look_up: Callable[[str], Mapping[str, str] | None], kind: str) -> str | None:

@@ -7,8 +7,11 @@ from typing import Any
 import trio
 from attrs import define, field
 
+from kubrick_api.errors import StatusError
 from kubrick_api_core import CONFIG_MAPS, SECRETS
-from kubrick_client import Client, Informer
+from kubrick_api_node import RUNTIME_CLASSES
+from kubrick_client import Client, Informer, Unreachable
+from kubrick_node.runtime import RuntimeFailure
 from kubrick_node.volumes import Reference, VolumeFailure
 
 Object = dict[str, Any]
@@ -111,6 +114,22 @@ class References:
             async with trio.open_nursery() as nursery:
                 await nursery.start(watched.informer.run)
                 watched.synced.set()
+
+    async def runtime_handler(self, name: str) -> str:
+        """The handler of a RuntimeClass ("" has the default one). Raises RuntimeFailure."""
+        if not name:
+            return ""
+        try:
+            found = await self._client.get(RUNTIME_CLASSES, name)
+        except (StatusError, Unreachable) as error:
+            gone = isinstance(error, StatusError) and error.code == 404
+            why = (
+                f'runtimeclass.node.k8s.io "{name}" not found'
+                if gone
+                else f"failed to lookup RuntimeClass {name}: {error}"
+            )
+            raise RuntimeFailure("FailedCreatePodSandBox", f"Failed to create pod sandbox: {why}") from None
+        return str(found.get("handler", ""))
 
     async def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """The object, None when there is none. Raises VolumeFailure when the API doesn't say."""

@@ -81,7 +81,8 @@ class DNS:
 @frozen
 class SandboxSpec:
     """What the agent decides about a pod's surroundings; what it leaves out the runtime takes from the pod.
-    `log_directory` is where the logs of the pod's containers go, `cgroup_parent` the pod's cgroup, `handler` its RuntimeClass's."""
+    `log_directory` is where the logs of the pod's containers go, `cgroup_parent` the pod's cgroup,
+    `handler` its RuntimeClass's."""
 
     hostname: str = ""
     dns: DNS | None = None

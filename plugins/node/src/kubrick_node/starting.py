@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
+from attrs import evolve
 
 from kubrick_node.actions import HookFailure, Target
 from kubrick_node.images import pull_policy
@@ -76,6 +77,7 @@ class Starting:
             else:
                 self._around.make_cgroup(pod)
                 spec, resolution = self._around.sandbox_spec(pod)
+                spec = evolve(spec, handler=await self._around.runtime_handler(pod))
                 for reason, message in resolution.warnings:
                     self._event(pod, "Warning", reason, message)
                 await self._runtime.run_sandbox(pod, self._sandboxes, spec)
@@ -91,6 +93,7 @@ class Starting:
         backoff = self.backoffs.setdefault(name, Backoff())
         try:
             event(pod, "Normal", "Pulled", await self._image(pod, action.container), name)
+            await self._volume_images(pod, action.container)
             spec = await self._spec(pod, action, state)
             container_id = await self._runtime.start_container(spec)
         except (RuntimeFailure, OSError) as error:
@@ -122,6 +125,19 @@ class Starting:
 
         secrets = await self._around.pull_secrets(pod)
         return await self._around.images.ensure(pod, container, secrets, pulling)
+
+    async def _volume_images(self, pod: Object, container: Object) -> None:
+        """Have the images that the container mounts. Raises RuntimeFailure."""
+        mounted = {mount["name"] for mount in container.get("volumeMounts") or ()}
+        for volume in pod["spec"].get("volumes") or ():
+            if volume.get("image") and volume["name"] in mounted and self._around is not None:
+                source = volume["image"]
+                asked = {
+                    "name": container["name"],
+                    "image": source.get("reference", ""),
+                    "imagePullPolicy": source.get("pullPolicy"),
+                }
+                self._event(pod, "Normal", "Pulled", await self._image(pod, asked), container["name"])
 
     async def _spec(self, pod: Object, action: StartContainer, state: PodState) -> ContainerSpec:
         if self._around is None:

@@ -59,7 +59,9 @@ def sandbox_config(pod: Object, attempt: int, spec: SandboxSpec, log_root: str =
     """The PodSandboxConfig. Raises RuntimeFailure for what it can't say."""
     metadata, pod_spec = pod["metadata"], pod["spec"]
     if pod_spec.get("hostUsers") is False:
-        raise RuntimeFailure("FailedCreatePodSandBox", "user namespaces (hostUsers: false) are not supported")
+        who = f'RuntimeClass handler "{spec.handler}"' if spec.handler else "runtime"
+        problem = f"can't set `spec.hostUsers: false`, {who} does not support user namespaces"
+        raise RuntimeFailure("FailedCreatePodSandBox", f"Failed to create pod sandbox: {problem}")
     context = pod_spec.get("securityContext") or {}
     config: Object = {
         "metadata": {
@@ -153,6 +155,9 @@ def container_config(
 
 
 def _mount(mount: Mount) -> Object:
+    if mount.image:
+        found = {"container_path": mount.container_path, "readonly": True, "image": {"image": mount.image}}
+        return {**found, "image_sub_path": mount.host_path}
     return {
         "container_path": mount.container_path,
         "host_path": mount.host_path,

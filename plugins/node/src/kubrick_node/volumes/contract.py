@@ -59,12 +59,14 @@ class VolumeJob:
 @frozen
 class Mounted:
     """A volume that is ready. `path` is what containers see; `refresh_at` (trio time) when `set_up` wants to be
-    called again; a volume with `live` content is set up again also when the pod or a reference changes."""
+    called again; a volume with `live` content is set up again also when the pod or a reference changes; `image` is
+    the name of the image that it shows and that the runtime mounts."""
 
     path: Path
     refresh_at: float = float("inf")
     live: bool = False
     read_only: bool = False
+    image: str = ""
 
 
 class VolumePlugin(Protocol):

@@ -260,6 +260,24 @@ class ProjectedVolume(_Shown):
         return files, refresh_at
 
 
+class ImageVolume:
+    """The content of an image. The runtime mounts it (CRI 1.31); one that can't refuses the container."""
+
+    name = "kubernetes.io/image"
+
+    def supports(self, volume: Object) -> bool:
+        return "image" in volume
+
+    def references(self, volume: Object) -> Sequence[Reference]:
+        return ()
+
+    async def set_up(self, job: VolumeJob) -> Mounted:
+        return Mounted(job.directory, read_only=True, image=job.volume["image"].get("reference", ""))
+
+    async def tear_down(self, directory: Path) -> None:
+        """Nothing: the mount is the runtime's."""
+
+
 def _default_mode(source: Object) -> int:
     mode: int | None = source.get("defaultMode")
     return payload.DEFAULT_MODE if mode is None else mode
@@ -273,4 +291,5 @@ def standard_kinds(clock: Clock) -> tuple[VolumePlugin, ...]:
         SecretVolume(clock),
         DownwardVolume(clock),
         ProjectedVolume(clock),
+        ImageVolume(),
     )

@@ -37,6 +37,24 @@ def open_beneath(volume: Path, path: str) -> int:
         os.close(top)
 
 
+def read_beneath(volume: Path, path: str) -> str:
+    """The text of a file inside `volume`, whatever links there are on the way. Raises VolumeFailure when they lead
+    outside, OSError and UnicodeDecodeError."""
+    top = os.open(volume, os.O_PATH | os.O_CLOEXEC)
+    try:
+        found = _openat2(top, path)
+    finally:
+        os.close(top)
+    if not isinstance(found, _Opened):
+        if found in (EXDEV, ELOOP):
+            raise VolumeFailure(f'path "{path}" not within volume path "{volume}"')
+        raise OSError(found, os.strerror(found), path)
+    try:
+        return Path(f"/proc/self/fd/{found.descriptor}").read_text()
+    finally:
+        os.close(found.descriptor)
+
+
 def _resolve(top: int, parts: list[str], path: str, volume: Path) -> int:
     for _ in range(len(parts) + 1):
         found = _openat2(top, "/".join(parts))
