@@ -153,6 +153,10 @@ class Handshake:
             peer = WebSocketPeer(socket, self.protocol, wanted)
             try:
                 await peer.greet()
+            except GONE:
+                yield None
+                return
+            try:
                 yield peer
             except GONE:
                 return

@@ -233,6 +233,10 @@ class ContainerRuntime(Protocol):
         agent's restart: a pod that already runs is adopted, not started again."""
         ...
 
+    def remembered(self, pod: Object) -> PodState | None:
+        """What `observe` last said of this pod: for whoever can't wait until the runtime is back."""
+        return None
+
     async def list_pods(self) -> tuple[Object, ...]:
         """The pods that there is anything of: as objects with metadata (name, namespace, uid) and an empty
         spec, good enough for `observe`, `stop_sandbox` and `remove`."""

@@ -111,6 +111,8 @@ class CRIRuntime(ContainerRuntime):
         self._starting: set[str] = set()
         self._excess: dict[tuple[str, str], list[str]] = {}
         self._logs: dict[str, set[str]] = {}
+        self._seen: dict[str, PodState] = {}
+        self._no_network = ""
 
     # Itself
 
@@ -147,6 +149,7 @@ class CRIRuntime(ContainerRuntime):
             for c in response.status.conditions
             if c.type in ("RuntimeReady", "NetworkReady") and not c.status
         ]
+        self._no_network = next((problem for problem in problems if "NetworkReady=" in problem), "")
         handlers = tuple(handler.name for handler in response.runtime_handlers)
         deep = tuple(one.name for one in response.runtime_handlers if one.features.recursive_read_only_mounts)
         return RuntimeHealth(not problems, ", ".join(problems), self._driver, handlers, deep)
@@ -174,7 +177,11 @@ class CRIRuntime(ContainerRuntime):
             previous.extend(states[1:])
             kept = {c.id for c in there[:2]}
             self._excess[uid, name] = [c.id for c in all_ if c.id not in kept]
-        return pod_state(sandbox, await self._addresses(sandbox), current, previous)
+        seen = self._seen[uid] = pod_state(sandbox, await self._addresses(sandbox), current, previous)
+        return seen
+
+    def remembered(self, pod: Object) -> PodState | None:
+        return self._seen.get(pod["metadata"]["uid"])
 
     async def _state(self, container: Any, uid: str) -> ContainerState | None:
         """Asks for the details once per state."""
@@ -248,6 +255,7 @@ class CRIRuntime(ContainerRuntime):
             os.makedirs(config["log_directory"], mode=0o755, exist_ok=True)
             response = await self._cri("RunPodSandbox", SANDBOX_SECONDS, config=config, runtime_handler=handler)
         except (RPCError, OSError) as error:
+            await self.health()
             raise RuntimeFailure("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}") from None
         id_: str = response.pod_sandbox_id
         self._sandboxes[id_] = config
@@ -337,6 +345,7 @@ class CRIRuntime(ContainerRuntime):
 
     async def remove(self, pod: Object) -> None:
         uid = pod["metadata"]["uid"]
+        self._seen.pop(uid, None)
         sandboxes, containers = await self._listed(uid)
         for sandbox in sandboxes:
             await self._cri.needed("StopPodSandbox", pod_sandbox_id=sandbox.id)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 WAITING_PIECES = 8
+OBSERVE_SECONDS = 2.0
 
 
 class PodService:
@@ -38,18 +39,27 @@ class PodService:
         self._clock = clock
         self.paths: Callable[[str, str, Mapping[str, str], bytes], Any] | None = None
 
-    async def _found(self, target: Target) -> tuple[Object, PodState]:
-        """The pod and what there is of it. Raises StatusError."""
+    async def _observed(self, pod: Object, wanted: bool) -> PodState:
+        """A runtime that is away is not waited for: logs can be read without it. Raises StatusError."""
+        try:
+            with trio.move_on_after(OBSERVE_SECONDS):
+                return await self.runtime.observe(pod)
+        except RuntimeFailure as failure:
+            raise internal(failure.message) from None
+        state = None if wanted else self.runtime.remembered(pod)
+        if state is None:
+            raise internal("container runtime is down")
+        return state
+
+    async def _found(self, target: Target, *, wanted: bool = True) -> tuple[Object, PodState]:
+        """The pod and what there is of it; what there was, unless the runtime is `wanted`. Raises StatusError."""
         for pod in self.pods():
             metadata = pod["metadata"]
             if (metadata["namespace"], metadata["name"]) == (target.namespace, target.pod) and target.uid in (
                 "",
                 metadata["uid"],
             ):
-                try:
-                    return pod, await self.runtime.observe(pod)
-                except RuntimeFailure as failure:
-                    raise internal(failure.message) from None
+                return pod, await self._observed(pod, wanted)
         raise StatusError(404, "NotFound", f'pod "{target.pod}" not found')
 
     def logs(self, target: Target, params: Mapping[str, str]) -> AbstractAsyncContextManager[Stream]:
@@ -58,7 +68,7 @@ class PodService:
 
     @asynccontextmanager
     async def _logs(self, target: Target, params: Mapping[str, str]) -> AsyncIterator[Stream]:
-        pod, state = await self._found(target)
+        pod, state = await self._found(target, wanted=False)
         if not choice.has_container(pod, target.container):
             name = target.pod
             raise StatusError(404, "NotFound", f'container "{target.container}" not found in pod "{name}"')
