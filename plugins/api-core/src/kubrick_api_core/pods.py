@@ -150,7 +150,7 @@ class BindingView(PodStrategy):
         return []
 
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
-        obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+        """Where a pod runs is no change of what it shall be: its generation stays."""
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return []
