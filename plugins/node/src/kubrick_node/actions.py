@@ -39,10 +39,16 @@ class Target:
 
 
 class Actions:
-    """Does them. One for the whole node."""
+    """Does them. One for the whole node, whose address is also that of the pods in its network."""
 
-    def __init__(self, runtime: ContainerRuntime) -> None:
+    def __init__(self, runtime: ContainerRuntime, host_ip: str = "") -> None:
         self._runtime = runtime
+        self._host_ip = host_ip
+
+    def target(self, pod: Object, container: Object, container_id: str, ips: Sequence[str]) -> Target:
+        """A running container, by what the runtime says of its pod."""
+        ip = self._host_ip if pod["spec"].get("hostNetwork") else ips[0] if ips else ""
+        return Target(pod, container, container_id, ip)
 
     async def look(self, target: Target, probe: Probe) -> Answer:
         """One look, never longer than the probe's timeout (and never failing)."""

@@ -3,7 +3,7 @@
 A container with probes has one task; one without costs nothing. Nothing runs between two looks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,9 +50,11 @@ class Checks:
                 continue
             there = state.container(container["name"])
             running = there is not None and there.state == "running"
-            self._turn(pod, container, probes, there if running else None, state.ips[0] if state.ips else "")
+            self._turn(pod, container, probes, there if running else None, state.ips)
 
-    def _turn(self, pod: Object, container: Object, probes: list[Probe], there: ContainerState | None, ip: str) -> None:
+    def _turn(
+        self, pod: Object, container: Object, probes: list[Probe], there: ContainerState | None, ips: Sequence[str]
+    ) -> None:
         name = container["name"]
         known = self._running.get(name)
         if known is not None and (there is None or known[0] != there.id):
@@ -74,7 +76,7 @@ class Checks:
             by_kind.pop("startup", None)
         scope = trio.CancelScope()
         self._running[name] = (there.id, scope)
-        target = Target(pod, container, there.id, ip)
+        target = self._actions.target(pod, container, there.id, ips)
         self._nursery.start_soon(partial(self._check, target, [*by_kind.values()], self._age(there), scope))
 
     def _age(self, there: ContainerState) -> float:

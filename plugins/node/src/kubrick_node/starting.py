@@ -10,7 +10,7 @@ from typing import Any
 import trio
 from attrs import evolve
 
-from kubrick_node.actions import HookFailure, Target
+from kubrick_node.actions import HookFailure
 from kubrick_node.images import pull_policy
 from kubrick_node.plan import BACKOFF_LIMIT, IMAGE_ABSENT, Backoff, StartContainer
 from kubrick_node.qos import all_containers
@@ -177,7 +177,7 @@ class Starting:
     async def _post_start(self, pod: Object, container: Object, container_id: str, handler: Object) -> bool:
         assert self._around is not None
         state = await self._runtime.observe(pod)
-        target = Target(pod, container, container_id, state.ips[0] if state.ips else "")
+        target = self._around.actions.target(pod, container, container_id, state.ips)
         try:
             await self._around.actions.hook(target, handler, 0)
         except HookFailure as failure:

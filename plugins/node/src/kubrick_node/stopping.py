@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from kubrick_node.actions import HookFailure, Target
+from kubrick_node.actions import HookFailure
 from kubrick_node.plan import stop_order
 from kubrick_node.runtime import ContainerRuntime, ContainerState, PodState, RuntimeFailure
 from kubrick_node.surroundings import Surroundings
@@ -76,7 +76,7 @@ class Stopping:
         self._hooked.add(container_id)
         try:
             ips = (await self._runtime.observe(pod)).ips
-            target = Target(pod, container, container_id, ips[0] if ips else "")
+            target = self._around.actions.target(pod, container, container_id, ips)
             with trio.move_on_after(grace):
                 await self._around.actions.hook(target, handler, grace)
         except (HookFailure, RuntimeFailure):

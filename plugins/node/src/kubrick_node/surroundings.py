@@ -104,7 +104,7 @@ class Surroundings:
         self.place = place
         self.runtime = runtime
         self.images = images
-        self.actions = Actions(runtime)
+        self.actions = Actions(runtime, place.host_ip)
         self._references = references
         self._tokens = tokens
         self._services = services
