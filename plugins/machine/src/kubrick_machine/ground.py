@@ -168,6 +168,7 @@ class Ground:
             with IPRoute() as ip:
                 routes.remove(ip, self._routes())
             network.networks.teardown(network.network())
+            _remove_bridge(self._kernel.settings("network").bridge)
         except (CNIError, NetlinkError, OSError) as error:
             log.warning("the network was not taken down in full", reason=str(error))
         self._switches.put_back()
@@ -183,6 +184,16 @@ class Ground:
         Cgroups(self._kernel.settings("node").cgroups).remove_all()
         for folder in FOLDERS:
             shutil.rmtree(directory / folder, ignore_errors=True)
+
+
+def _remove_bridge(name: str) -> None:
+    """A program in the place of our plugin leaves it; somebody who is still on it keeps it."""
+    from kubrick_network.netlink import IPRoute, delete_link, find_link, ports
+
+    with IPRoute() as ip:
+        link = find_link(ip, name)
+        if link is not None and link.kind == "bridge" and not ports(ip, link.index):
+            delete_link(ip, name)
 
 
 def _unmount(place: str) -> None:

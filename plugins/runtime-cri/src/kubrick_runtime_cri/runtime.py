@@ -240,6 +240,7 @@ class CRIRuntime(ContainerRuntime):
 
     async def run_sandbox(self, pod: Object, attempt: int, spec: SandboxSpec | None = None) -> str:
         uid = pod["metadata"]["uid"]
+        await self._insist_on_network(pod)
         old, _ = await self._listed(uid)
         for sandbox in sorted(old, key=lambda s: s.created_at):
             # What is left of an earlier one ends with it; its containers tell of themselves for one more round.
@@ -261,6 +262,13 @@ class CRIRuntime(ContainerRuntime):
         self._sandboxes[id_] = config
         self._relist.note(id_, uid, READY)
         return id_
+
+    async def _insist_on_network(self, pod: Object) -> None:
+        """Raises RuntimeFailure: without a network no sandbox is tried but of the host's own."""
+        if self._no_network and not pod["spec"].get("hostNetwork"):
+            await self.health()
+            if self._no_network:
+                raise RuntimeFailure("NetworkNotReady", f"network is not ready: {self._no_network}")
 
     async def start_container(self, spec: ContainerSpec) -> str:
         name, uid = spec.container["name"], spec.pod["metadata"]["uid"]
