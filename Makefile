@@ -3,7 +3,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.set-up
+# What root needs of the system a user's set-up has not installed.
+STAMP := $(VENV)/.set-up$(if $(filter 0,$(shell id -u)),-root)
 MEMBERS := kernel $(sort $(dir $(wildcard plugins/*/pyproject.toml admission/*/pyproject.toml cni/*/pyproject.toml)))
 SOURCES := $(addsuffix /src,$(patsubst %/,%,$(MEMBERS)))
 ARGS ?=

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kubrick_kernel import Composition, build_plugin_manager
+from kubrick_runtime_cri.needs import BUSYBOX, PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 BESIDE_THE_DEFAULT = {"kernel/tests/test_kernel_command.py"}
@@ -31,6 +32,12 @@ def test_the_environment_counts_for_every_test_of_the_workspace(configuration: d
     paths = configuration["tool"]["pytest"]["ini_options"]["testpaths"]
     assert all((ROOT / path).is_dir() for path in paths)
     assert "os.environ[PROFILE_VARIABLE]" in (ROOT / "conftest.py").read_text()
+
+
+def test_make_as_root_installs_what_real_containers_take() -> None:
+    script = (ROOT / ".ci" / "system").read_text()
+    installed = set(re.findall(r"missing\+=\(([\w-]+)\)", script.partition("id -u")[2]))
+    assert {*PROGRAMS.values(), BUSYBOX, "nftables"} <= installed
 
 
 def python_files() -> list[Path]:
