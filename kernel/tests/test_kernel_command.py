@@ -337,10 +337,15 @@ def test_up_says_which_variable_names_a_profile(run: Run) -> None:
     assert "KUBRICK_PROFILE" in run("up", "--help").stdout
 
 
-def test_down_where_nothing_ever_was_says_so(run: Run) -> None:
+def test_down_where_nothing_ever_was_says_so(run: Run, tmp_path: Path) -> None:
     done = run("down", "--data-dir", "elsewhere")
     assert done.returncode == 2
     assert "there is no data directory" in done.stderr
+    (tmp_path / "empty").mkdir()
+    done = run("down", "--data-dir", "empty")
+    assert done.returncode == 2
+    assert "no cluster was ever run in" in done.stderr
+    assert not list((tmp_path / "empty").iterdir())
 
 
 def test_a_flag_of_type_bool_takes_no_value(environment: dict[str, str], tmp_path: Path) -> None:

@@ -98,3 +98,31 @@ def test_pods_kept_by_the_cluster_file_go_on_as_they_were(machine: Machine) -> N
     assert machine.process.wait(5) == 0
     assert machine.remnants() == []
     assert set(switches(machine).split()) == {"0"}
+
+
+def test_root_gets_real_containers_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a namespace, as all here: nowhere else may a test leave the profile out."""
+    monkeypatch.delenv("KUBRICK_PROFILE")
+    made = Machine()
+    try:
+        made.file.write_text(made.file.read_text().replace('profile = "full"\n', ""))
+        made.up()
+        assert made.told().startswith(
+            "profile full (the default here: this is root, and has what real containers take)"
+        )
+        assert made.get("nodes")["items"][0]["status"]["nodeInfo"]["containerRuntimeVersion"].startswith(
+            "containerd://"
+        )
+        assert made.end() == 0
+        assert made.remnants() == []
+    finally:
+        made.close()
+
+
+def test_the_machine_reaches_services_though_it_has_no_route_out(machine: Machine) -> None:
+    address = machine.get("service", "kubernetes")["spec"]["clusterIP"]
+    route = machine.run("ip", "route", "get", address)
+    assert "dev lo" in route
+    assert "src 10.244.0.1" in route
+    script = "import socket, sys; socket.create_connection((sys.argv[1], 443), 5).close(); print('connected')"
+    assert machine.run(sys.executable, "-c", script, address) == "connected\n"

@@ -105,9 +105,9 @@ def write_profile(directory: Path, name: str) -> None:
     (directory / PROFILE).write_text(name + "\n", encoding="utf-8")
 
 
-def read_profile(directory: Path) -> str:
-    """What `directory` was last run with, or ""."""
+def read_profile(directory: Path) -> str | None:
+    """What `directory` was last run with ("": no profile at all); None when it never was."""
     try:
         return (directory / PROFILE).read_text(encoding="utf-8").strip()
     except OSError:
-        return ""
+        return None

@@ -27,8 +27,11 @@ def take_down(composition: Composition, directory: Path) -> None:
     if not directory.is_dir():
         raise ConfigurationError(f"there is no data directory {directory}; name the right one with --data-dir")
     running = read_status(directory)
-    if not composition.profile:
-        composition = attrs.evolve(composition, profile=read_profile(directory))
+    last = read_profile(directory)
+    if last is None and running is None:
+        # The default profile's plugins would look for what they never left, and touch the machine for it.
+        raise ConfigurationError(f"no cluster was ever run in {directory}; name the right one with --data-dir")
+    composition = attrs.evolve(composition, profile=composition.profile or last or "")
     if running is not None:
         trio.run(_stop, int(running["pid"]), directory)
         click.echo(f"process {running['pid']} has ended")
