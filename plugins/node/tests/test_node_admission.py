@@ -60,6 +60,17 @@ def test_only_taints_that_evict_count():
     assert why(make_pod(tolerations=[{"operator": "Exists"}]), node=tainted) is None
 
 
+def test_app_armor_is_not_promised_where_there_is_none():
+    profile = {"appArmorProfile": {"type": "RuntimeDefault"}}
+    message = "Cannot enforce AppArmor: AppArmor is not enabled on the host"
+    assert why(make_pod(securityContext=profile), app_armor=False) == ("AppArmor", message)
+    assert why(make_pod(securityContext=profile)) is None
+    assert why(make_pod(), app_armor=False) is None
+    unconfined = make_pod(securityContext=profile)
+    unconfined["spec"]["containers"][0]["securityContext"] = {"appArmorProfile": {"type": "Unconfined"}}
+    assert why(unconfined, app_armor=False) is None
+
+
 def test_a_node_short_of_something_takes_no_more():
     assert why(make_pod(), pressures=("DiskPressure",)) == ("Evicted", "The node had condition: [DiskPressure]. ")
     assert why(make_pod({"cpu": "1"}), pressures=("MemoryPressure",)) is None

@@ -345,6 +345,44 @@ async def test_static_pods_run_and_are_mirrored(tmp_path, autojump_clock):
         assert again["metadata"]["annotations"]["kubernetes.io/config.mirror"] == uid
 
 
+async def test_a_static_pod_takes_the_place_of_the_one_before_when_that_has_ended(tmp_path, autojump_clock):
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "proxy.yaml").write_text(MANIFEST)
+    async with running(tmp_path, static_pods=str(folder)) as world:
+        until = partial(world.cluster.until, PODS, "proxy-node-1")
+        first = await until(lambda pod: pod is not None and ready(pod) == "True", "default")
+        before = first["metadata"]["annotations"]["kubernetes.io/config.hash"]
+        world.runtime.stop_seconds["web"] = 5
+        (folder / "proxy.yaml").write_text(MANIFEST.replace("tier: node", "tier: other"))
+        await trio.sleep(4)
+        assert world.runtime.running(before) == ["web"]
+        assert len(world.runtime.specs) == 1, "two of one name would take each other's ports"
+        second = await until(
+            lambda pod: pod is not None and pod["metadata"]["labels"] == {"tier": "other"} and ready(pod) == "True",
+            "default",
+        )
+        assert world.runtime.running(before) == []
+        assert world.runtime.running(second["metadata"]["annotations"]["kubernetes.io/config.hash"]) == ["web"]
+
+
+async def test_the_end_of_a_mirror_does_not_hide_the_next(tmp_path, autojump_clock):
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "proxy.yaml").write_text(MANIFEST)
+    async with running(tmp_path, static_pods=str(folder)) as world:
+        until = partial(world.cluster.until, PODS, "proxy-node-1")
+        seen = set()
+        for _ in range(3):
+            mirror = await until(
+                lambda pod: pod is not None and ready(pod) == "True" and pod["metadata"]["uid"] not in seen,
+                "default",
+                seconds=10,
+            )
+            seen.add(mirror["metadata"]["uid"])
+            await world.client.delete(PODS, "proxy-node-1", "default", grace_period=1)
+
+
 async def test_a_runtime_that_fails_for_a_while_is_asked_again(tmp_path, autojump_clock):
     async with running(tmp_path) as world:
         world.runtime.fail("observe", "Unavailable", "connection refused", times=3)

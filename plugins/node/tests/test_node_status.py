@@ -107,3 +107,24 @@ def test_conditions_of_others_and_readiness_gates_are_respected():
     status = status_of(pod, container("running"))
     assert conditions(status)["Ready"] == ("True", None)
     assert conditions(status)["example.com/open"] == ("True", None)
+
+
+def test_a_containers_status_tells_its_mounts_its_user_and_its_resources():
+    mounts = [
+        {"name": "a", "mountPath": "/a", "readOnly": True, "recursiveReadOnly": "IfPossible"},
+        {"name": "b", "mountPath": "/b", "readOnly": True},
+        {"name": "c", "mountPath": "/c"},
+    ]
+    pod = make_pod()
+    asked = {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}
+    pod["spec"]["containers"][0] |= {"volumeMounts": mounts, "resources": asked}
+    user = {"uid": 5, "gid": 6, "supplementalGroups": [7]}
+    there = container("running", user=user, stop_signal="SIGUSR1", recursive=("/a",))
+    (told,) = status_of(pod, there)["containerStatuses"]
+    assert told["volumeMounts"] == [
+        {"name": "a", "mountPath": "/a", "readOnly": True, "recursiveReadOnly": "Enabled"},
+        {"name": "b", "mountPath": "/b", "readOnly": True, "recursiveReadOnly": "Disabled"},
+        {"name": "c", "mountPath": "/c"},
+    ]
+    assert (told["user"], told["stopSignal"]) == ({"linux": user}, "SIGUSR1")
+    assert (told["resources"], told["allocatedResources"]) == (asked, {"cpu": "1"})

@@ -98,6 +98,17 @@ def test_user_namespaces_are_refused_not_ignored() -> None:
         sandbox_config(a_pod(hostUsers=False), 0, SandboxSpec())
 
 
+def test_an_images_content_is_the_runtimes_to_mount() -> None:
+    config = config_of({"name": "main", "image": "web:1"}, mounts=(Mount("/data", "part", True, image="data:1"),))
+    found = next(mount for mount in config["mounts"] if mount["container_path"] == "/data")
+    assert found == {
+        "container_path": "/data",
+        "readonly": True,
+        "image": {"image": "data:1"},
+        "image_sub_path": "part",
+    }
+
+
 def test_a_container_carries_its_attempt_where_the_kubelet_looks_for_it() -> None:
     config = config_of(
         {"name": "main", "image": "web:1", "terminationMessagePolicy": "FallbackToLogsOnError"}, attempt=3

@@ -241,6 +241,16 @@ class NodeAgent:
         if worker is not None:
             worker.wake()
 
+    def report_again(self, uid: str) -> None:
+        """Whoever shows the pod in the API is new and knows nothing of its status."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.report_again()
+
+    def has_worker(self, uid: str) -> bool:
+        """Whether something of the pod may still run."""
+        return uid in self._workers
+
     def stir(self, uid: str) -> None:
         """Something that the pod refers to has changed."""
         worker = self._workers.get(uid)

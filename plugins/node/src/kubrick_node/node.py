@@ -143,7 +143,8 @@ class Node:
 
     def _static_pods(self, client: Client, agent: NodeAgent) -> StaticPods:
         folder = Path(self._settings.static_pods)
-        statics = StaticPods(folder, self.node_name, client, lambda: agent.node, agent.pod_changed, agent.pod_gone)
+        start, stop, lives, mirrored = agent.pod_changed, agent.pod_gone, agent.has_worker, agent.report_again
+        statics = StaticPods(folder, self.node_name, client, lambda: agent.node, start, stop, lives, mirrored)
         statics.look()
         agent.shown = statics.shown
         return statics

@@ -13,6 +13,8 @@ from typing import Any
 Object = dict[str, Any]
 
 CHECK_SECONDS = 20.0
+LOOK_SECONDS = 1.0
+"""How soon a changed file is seen; everything is checked more rarely."""
 SOURCE, HASH, MIRROR = "kubernetes.io/config.source", "kubernetes.io/config.hash", "kubernetes.io/config.mirror"
 SUFFIXES = (".yaml", ".yml", ".json")
 

@@ -104,12 +104,18 @@ class PodWorker:
         self._stopping = Stopping(runtime, around, self._say)
         self._starting = Starting(runtime, around, reporter.event, self._stopping)
         self._actuating = Actuating(self.resize, runtime, around, reporter.event, self._stopping)
+        self._unreported = False
         self._ended_at: dict[str, float] = {}
         self._said_at: dict[tuple[str, str], float] = {}
         self._unmounted_since = math.inf
 
     def wake(self) -> None:
         """Something may have changed: look again."""
+        self._wake.set()
+
+    def report_again(self) -> None:
+        """Write the status though it has not changed."""
+        self._unreported = True
         self._wake.set()
 
     def stir(self) -> None:
@@ -327,7 +333,8 @@ class PodWorker:
                 self._reporter.event(self.pod, "Normal", "BackOff", message.partition(": ")[0], name)
                 self._reporter.event(self.pod, "Warning", "Failed", f"Error: {reason}", name)
         status = self._status(state, waiting)
-        if status != self.pod.get("status"):
+        if status != self.pod.get("status") or self._unreported:
+            self._unreported = False
             self._reporter.status(self, status)
         return status
 
