@@ -71,8 +71,8 @@ class Machine:
     def apply(self, *objects: Object) -> None:
         self.kubectl("apply", "-f", "-", text=yaml.safe_dump_all(objects))
 
-    def up(self, *arguments: str) -> float:
-        """Start it; how long it says that took."""
+    def begin(self, *arguments: str) -> None:
+        """Start it, and don't wait."""
         command = [sys.executable, "-m", "kubrick_kernel", "up", "-f", str(self.file), "--data-dir", str(self.data)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -82,6 +82,10 @@ class Machine:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def up(self, *arguments: str) -> float:
+        """Start it; how long it says that took."""
+        self.begin(*arguments)
 
         def ready() -> str | None:
             assert self.process is not None

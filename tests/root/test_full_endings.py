@@ -126,3 +126,26 @@ def test_the_machine_reaches_services_though_it_has_no_route_out(machine: Machin
     assert "src 10.244.0.1" in route
     script = "import socket, sys; socket.create_connection((sys.argv[1], 443), 5).close(); print('connected')"
     assert machine.run(sys.executable, "-c", script, address) == "connected\n"
+
+
+STAGES = {
+    "the lock": lambda made: (made.data / "lock").exists(),
+    "the bridge": lambda made: "kubrick0" in made.run("ip", "-brief", "link"),
+    "the rules": lambda made: "kube-proxy" in made.run("nft", "list", "tables"),
+    "containerd": lambda made: (made.data / "containerd" / "containerd.pid").exists(),
+    "the kubeconfig": lambda made: (made.data / "admin.kubeconfig").exists(),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_interrupted_start_leaves_nothing(stage: str) -> None:
+    made = Machine()
+    try:
+        made.begin()
+        eventually(lambda: STAGES[stage](made))
+        assert made.end() == 0, made.told()
+        assert made.remnants() == []
+        assert made.run("ip", "route") == ""
+        assert set(switches(made).split()) == {"0"}
+    finally:
+        made.close()
