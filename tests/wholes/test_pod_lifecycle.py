@@ -95,7 +95,10 @@ async def test_an_image_that_cannot_be_pulled_says_so_and_is_tried_again(
     await cluster.until(PODS, "web", lambda p: state(p) == ("waiting", "ImagePullBackOff"))
     await cluster.until(PODS, "web", lambda p: state(p) == ("waiting", "ErrImagePull"))
     found = await events_of(cluster, "web")
-    assert found["Failed"]["message"] == 'Failed to pull image "nginx": no such image'
+    failures = {
+        one["message"] for one in (await cluster.client.list(EVENTS, "default"))["items"] if one["type"] == "Warning"
+    }
+    assert failures == {'Failed to pull image "nginx": no such image', "Error: ImagePullBackOff"}
     assert found["BackOff"]["message"].startswith('Back-off pulling image "nginx"')
 
 
@@ -167,3 +170,17 @@ async def test_a_bad_script_is_shown_where_people_look(autojump_clock: MockClock
     await cluster.client.create(PODS, scripted(ready_after="soon"), "default")
     pod = await cluster.until(PODS, "web", lambda p: state(p) == ("waiting", "CreateContainerConfigError"))
     assert "hollow.kubrick.dev/ready-after" in pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"]
+
+
+async def test_a_pod_is_resized_though_nothing_runs(autojump_clock: MockClock, cluster: Cluster, hollow_nodes):
+    await cluster.client.create(PODS, scripted(), "default")
+    pod = await cluster.until(PODS, "web", lambda p: state(p)[0] == "running")
+    (name,) = (one["name"] for one in pod["spec"]["containers"])
+    more = {"requests": {"cpu": "20m"}}
+    patch = {"spec": {"containers": [{"name": name, "resources": more}]}}
+    await cluster.client.patch(PODS, "web", patch, "default", kind="strategic", subresource="resize")
+    told = await cluster.until(
+        PODS, "web", lambda p: p["status"]["containerStatuses"][0]["resources"] == more and state(p)[0] == "running"
+    )
+    assert told["status"]["containerStatuses"][0]["allocatedResources"] == {"cpu": "20m"}
+    assert told["status"]["observedGeneration"] == told["metadata"]["generation"]

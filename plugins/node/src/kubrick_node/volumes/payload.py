@@ -107,7 +107,7 @@ def projected(
             private = user is not None or group is not None
             token = tokens[token_key(one)]
             files[one["path"]] = File(token.encode(), 0o600 if private else mode, user)
-        else:
+        elif source:
             raise VolumeFailure(f"unsupported projected volume source: {', '.join(source)}")
     return files
 
