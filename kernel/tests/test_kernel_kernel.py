@@ -23,7 +23,7 @@ from kubrick_kernel import (
     build_plugin_manager,
     hookimpl,
 )
-from kubrick_kernel.datadir import read_status
+from kubrick_kernel.datadir import STATUS, read_status
 
 
 @hookimpl
@@ -133,6 +133,16 @@ async def test_with_a_data_directory_it_holds_it_and_says_how_it_is(tmp_path: Pa
             await make(data_dir=tmp_path).run()
         kernel.shutdown()
     assert read_status(tmp_path) is None
+
+
+async def test_a_data_directory_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    """A full disk, say: here something else is in the way of the status."""
+    kernel = make({"bell": plugin(kubrick_register_components)}, data_dir=tmp_path)
+    (tmp_path / f"{STATUS}.new").mkdir()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kernel.run)
+        assert kernel.readiness() == {"store": True, "bus": True, "compactor": True, "ringer": True}
+        kernel.shutdown()
 
 
 def test_a_seed_repeats_the_randomness_and_none_does_not() -> None:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kubrick_runtime_cri.archive import busybox_archive, oci_archive
 
 sys.path.insert(0, str(Path(__file__).parent))
 from chronicle import Chronicle
-from machines import IMAGE, Machine, Object, container, eventually, pod
+from machines import IMAGE, Machine, Object, container, eventually, pause, pod
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="real containers need root")]
 
@@ -561,3 +562,27 @@ def test_a_full_disk_is_told_and_freed_in_the_kubelets_order(world: World, disk:
     assert shutil.disk_usage(disk).free > 120 << 20
     world.machine.apply(of("after", container(STAY)))
     world.until_running("after")
+
+
+def test_a_disk_that_is_full_to_the_last_byte_is_survived(world: World, disk: Path) -> None:
+    """Not even the cluster's own state can be written then; whoever is not critical goes, and the rest goes on."""
+    critical = of("critical", container(STAY), priorityClassName="system-node-critical")
+    world.machine.apply(critical)
+    before = world.until_running("critical")["containerStatuses"][0]
+    hog = disk / "hog"
+    with hog.open("wb") as file, pytest.raises(OSError, match="No space left"):
+        file.write(b"\0" * (DISK << 20))
+    pause.wait(4)
+    data = {"data": {"a": "b" * 900_000}}
+    maps = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{n}"}, **data} for n in range(30)]
+    with pytest.raises(AssertionError, match="not committed: database or disk is full"):
+        world.machine.kubectl("create", "-f", "-", text=yaml.safe_dump_all(maps))
+    hog.unlink()
+    world.until(lambda: world.node_condition("DiskPressure") == "False" and not world.node_taints(), 30)
+    assert world.machine.process is not None
+    assert world.machine.process.poll() is None
+    world.machine.apply(of("afterwards", container(STAY)))
+    world.until_running("afterwards")
+    now = world.container("critical")
+    assert (now["containerID"], now["restartCount"]) == (before["containerID"], 0)
+    assert world.is_ready("critical")

@@ -26,6 +26,7 @@ from kubrick_kernel.store import (
     Put,
     Range,
     Store,
+    StoreError,
 )
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Put",
     "Range",
     "Store",
+    "StoreError",
     "Subscription",
     "SystemClock",
     "Topic",

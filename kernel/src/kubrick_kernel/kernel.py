@@ -17,11 +17,13 @@ from kubrick_kernel.composition import Composition
 from kubrick_kernel.datadir import held, write_profile, write_status
 from kubrick_kernel.errors import ConfigurationError
 from kubrick_kernel.lifecycle import Component, Supervisor
+from kubrick_kernel.log import get_logger
 from kubrick_kernel.plugins import PluginManager, build_plugin_manager
 from kubrick_kernel.settings import structure
 from kubrick_kernel.store import Store
 
 T = TypeVar("T")
+log = get_logger("kernel")
 
 
 class Kernel:
@@ -133,7 +135,10 @@ class Kernel:
                 "components": self.readiness(),
                 "announcements": self.announcements,
             }
-            write_status(self.data_dir, status)
+            try:
+                write_status(self.data_dir, status)
+            except OSError as error:  # a full disk must not end what runs
+                log.warning("status not written", directory=str(self.data_dir), error=str(error))
 
 
 def _dotted(contract: type) -> str:

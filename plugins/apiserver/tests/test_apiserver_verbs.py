@@ -3,7 +3,10 @@
 from typing import Any
 
 import orjson
+import pytest
 import trio
+
+from kubrick_kernel import StoreError
 
 PODS = "/api/v1/namespaces/default/pods"
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -342,3 +345,23 @@ async def test_events_of_both_groups_are_the_same_objects(web: Any) -> None:
     assert other["note"] == "it happened"
     _, listed = await web("GET", "/apis/events.k8s.io/v1/events")
     assert listed["items"][0]["note"] == "it happened"
+
+
+@pytest.mark.parametrize("verb", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_store_that_cannot_write_is_the_servers_fault_and_forgiven(web: Any, verb: str) -> None:
+    """Components live in the server's process: anything else than a refusal would end them."""
+    await web("POST", MAPS, config("there"))
+    store, target = web.registry.bus.store, MAPS if verb == "POST" else f"{MAPS}/there"
+    body = {"POST": config("c"), "PUT": config("there", a="1"), "PATCH": {"data": {"a": "1"}}, "DELETE": b""}[verb]
+    headers = MERGE if verb == "PATCH" else {}
+
+    async def full(operations: Any) -> Any:
+        raise StoreError("not committed: database or disk is full")
+
+    works, store.commit = store.commit, full
+    status, said = await web(verb, target, body, headers)
+    assert (status, said["reason"]) == (500, "InternalError")
+    assert said["message"] == "Internal error occurred: not committed: database or disk is full"
+    store.commit = works
+    status, _ = await web(verb, target, body, headers)
+    assert status in (200, 201)

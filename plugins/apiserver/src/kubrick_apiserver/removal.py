@@ -215,10 +215,7 @@ async def finish(
     if context.dry_run:
         return answer
     operation = Delete(item.key, item.revision)
-    if context.also:
-        await registry.bus.commit((operation, *transaction.companions(registry, context)))
-    else:
-        await registry.bus.commit((operation,))
+    await transaction.write(registry, (operation, *(transaction.companions(registry, context) if context.also else ())))
     context.on_failure.clear()
     return answer
 

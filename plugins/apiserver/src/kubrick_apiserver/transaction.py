@@ -1,13 +1,15 @@
 """What every write ends with: admission's view of it, and one transaction with its companion objects."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kubrick_api import codec
+from kubrick_api.errors import internal
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, WriteContext
 from kubrick_apiserver.admission import Attributes
 from kubrick_apiserver.options import WriteOptions
-from kubrick_kernel import Delete, Item, Put
+from kubrick_kernel import Committed, Conflict, Delete, Item, Put, StoreError
 
 if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
@@ -72,13 +74,21 @@ async def commit(
         obj = resource.to_storage(obj)
     value, stamp = codec.encode(obj, stored)
     put = Put(key, value, expect, stamp, resource.strategy.event_ttl)
-    if not context.also:
-        committed = await registry.bus.commit((put,))
-    else:
-        committed = await registry.bus.commit((put, *companions(registry, context)))
+    committed = await write(registry, (put, *(companions(registry, context) if context.also else ())))
     item = committed.items[0]
     assert item is not None
     return item
+
+
+async def write(registry: "Registry", operations: Sequence[Put | Delete]) -> Committed:
+    """One transaction. Raises Conflict; what else keeps the store from writing (a full disk, say) is nobody's but the
+    server's fault: StatusError 500."""
+    try:
+        return await registry.bus.commit(operations)
+    except Conflict:
+        raise
+    except StoreError as error:
+        raise internal(str(error)) from None
 
 
 def companions(registry: "Registry", context: WriteContext) -> list[Put | Delete]:

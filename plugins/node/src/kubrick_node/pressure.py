@@ -58,7 +58,7 @@ class Hands:
     """What it acts by. `levels` reads what is left, `own_imagefs` whether images have a disk of their own; `tenants`
     are the pods that have not ended; `measure` one pod's usage and `reclaim` what nobody needs (both may raise
     RuntimeFailure); `say` takes (type, reason, message) of events about the node, `tell` (pod, type, reason,
-    message); `report` writes the node's conditions."""
+    message); `report` writes the node's conditions, and says whether it could."""
 
     levels: Callable[[], Awaitable[Mapping[str, Observed]]]
     own_imagefs: Callable[[], bool]
@@ -67,7 +67,7 @@ class Hands:
     reclaim: Callable[[], Awaitable[None]]
     say: Callable[[str, str, str], None]
     tell: Callable[[Object, str, str, str], None]
-    report: Callable[[], Awaitable[None]]
+    report: Callable[[], Awaitable[bool]]
 
 
 class Pressure:
@@ -78,6 +78,7 @@ class Pressure:
         self._watch = watch
         self._timing = timing
         self._hands = hands
+        self._reported: tuple[str, ...] = ()
         self._disk_at = float("-inf")
 
     async def run(self) -> None:
@@ -95,10 +96,9 @@ class Pressure:
 
     async def look(self) -> bool:
         """One round; whether pods had to go."""
-        before = self.pressures
         findings, observed = await self.observe()
-        if self.pressures != before:
-            await self._hands.report()
+        if self.pressures != self._reported and await self._hands.report():
+            self._reported = self.pressures
         if await self._end_the_greedy():
             return True
         # The kubelet goes by what there is to reclaim of; every signal here has a resource.

@@ -61,11 +61,13 @@ class Upkeep:
             await agent.reclaim()
             await collector.remove_unused()
 
-        async def report() -> None:
+        async def report() -> bool:
             try:
                 await agent.report_node()
             except TROUBLE as trouble:
                 log.warning("node not reported", error=str(trouble))
+                return False
+            return True
 
         hands = Hands(
             self._levels,
