@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -21,7 +21,9 @@ from pathlib import Path
 
 import pytest
 
+from kubrick_machine import routes
 from kubrick_network.namespace import inside
+from kubrick_network.netlink import IPRoute
 from kubrick_runtime_cri.archive import busybox_archive
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -228,3 +230,39 @@ def test_nothing_gets_out_while_the_cluster_is_killed_and_started_again(machine:
     assert len(said) > 20
     assert set(said) == {"refused"}
     rejected(machine)
+
+
+def test_both_families_of_service_addresses_end_at_the_loopback_and_the_routes_go_again() -> None:
+    name = f"kbxr{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    there = ["ip", "-netns", name]
+    planned = [("10.96.0.0/16", "10.244.0.1"), ("fd01::/108", "fd00::1")]
+
+    def ask(address: str) -> str:
+        return subprocess.run([*there, "route", "get", address], capture_output=True, text=True).stdout
+
+    def change(act: Callable[[IPRoute, list[tuple[str, str]]], None]) -> None:
+        def twice() -> None:
+            with IPRoute() as ip:
+                act(ip, planned)
+                act(ip, planned)
+
+        inside(f"/run/netns/{name}", twice)
+
+    try:
+        for line in (
+            "link set lo up",
+            "link add kubrick0 type bridge",
+            "link set kubrick0 up",
+            "addr add 10.244.0.1/24 dev kubrick0",
+            "addr add fd00::1/64 dev kubrick0 nodad",
+        ):
+            subprocess.run([*there, *line.split()], check=True)
+        change(routes.add)
+        assert "dev lo" in ask(NO_SERVICE)
+        assert "src 10.244.0.1" in ask(NO_SERVICE)
+        assert "dev lo" in ask("fd01::5")
+        change(routes.remove)
+        assert ask(NO_SERVICE) == ask("fd01::5") == ""
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
