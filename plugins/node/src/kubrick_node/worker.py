@@ -434,8 +434,9 @@ def _deleted(pod: Object) -> bool:
 
 
 def _matters(before: Object, after: Object) -> bool:
-    """Whether a change is more than the echo of our own status."""
-    if before["spec"].get("readinessGates"):
+    """Whether a change is more than the echo of our own status: others write there too, as the node's controller
+    does while the node is not ready."""
+    if before["spec"].get("readinessGates") or _readiness(before) != _readiness(after):
         return True
     old, new = before["metadata"], after["metadata"]
     return bool(
@@ -443,3 +444,8 @@ def _matters(before: Object, after: Object) -> bool:
         or old.get("annotations") != new.get("annotations")
         or old.get("labels") != new.get("labels")
     )
+
+
+def _readiness(pod: Object) -> str | None:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return next((one["status"] for one in conditions if one["type"] == "Ready"), None)

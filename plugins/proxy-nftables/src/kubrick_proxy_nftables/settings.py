@@ -36,7 +36,7 @@ class Settings:
     masquerade_all: bool = False
     masquerade_bit: int = 14
     min_sync_period: float = 1.0
-    check_period: float = 5.0
+    check_period: float = 1.0
     full_resync_period: float = 3600.0
     healthz_listen: str = "127.0.0.1:10256"
     metrics_listen: str = "127.0.0.1:10249"
