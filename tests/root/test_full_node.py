@@ -263,6 +263,9 @@ def test_a_static_pod_is_mirrored_replaced_and_removed_with_its_file(machine: Ma
 
     file.write_text(yaml.safe_dump(static))
     eventually(lambda: shows("first"), 30)
+    eventually(lambda: mirrors()[0]["status"]["phase"] == "Running")
+    assert mirrors()[0]["status"]["observedGeneration"] == 1
+    assert machine.kubectl("exec", name, "--", "echo", "found by its mirror's name") == "found by its mirror's name\n"
     first = mirrors()[0]["metadata"]
     assert first["annotations"]["kubernetes.io/config.source"] == "file"
     assert first["ownerReferences"][0]["kind"] == "Node"

@@ -51,6 +51,7 @@ def static_pod(text: str, file: str, node_name: str) -> Object:
     metadata.setdefault("namespace", "default")
     metadata["name"] = f"{name}-{node_name}"
     metadata["uid"] = uid
+    metadata["generation"] = 1
     metadata["annotations"] = {**(metadata.get("annotations") or {}), SOURCE: "file", HASH: uid}
     spec = loaded["spec"]
     spec["nodeName"] = node_name
