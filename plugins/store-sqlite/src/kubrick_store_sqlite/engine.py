@@ -17,6 +17,7 @@ from kubrick_kernel.clock import Clock
 from kubrick_kernel.datadir import held
 from kubrick_kernel.expiry import Expiry
 from kubrick_kernel.feed import Cursor, Feed, Lagged
+from kubrick_kernel.log import get_logger
 from kubrick_kernel.store import (
     Committed,
     Compacted,
@@ -34,11 +35,13 @@ from kubrick_store_sqlite.disk import CHANGES, Disk
 from kubrick_store_sqlite.writer import Transaction, Writer
 
 T = TypeVar("T")
+log = get_logger("store-sqlite")
 FILE = "store.db"
 WINDOW = 1024
 """Events kept in memory for watches that are about to catch up."""
 WAL_PAGES = 8000
 """Length of the write-ahead log (pages of 4 KiB) that starts a checkpoint."""
+CHECKPOINT_RETRY = 5.0
 REST = 500
 """Pages that the writer itself may be asked to copy, to bring a checkpoint to its end."""
 
@@ -174,11 +177,15 @@ class SqliteStore:
         the log begins anew only when all of it has been copied."""
         while True:
             await self._wal_is_long.wait()
-            for _ in range(10):
-                if await trio.to_thread.run_sync(disk.checkpoint) <= REST:
-                    break
-            if self._writer is not None:
-                await self._writer.order(disk.finish_checkpoint)
+            try:
+                for _ in range(10):
+                    if await trio.to_thread.run_sync(disk.checkpoint) <= REST:
+                        break
+                if self._writer is not None:
+                    await self._writer.order(disk.finish_checkpoint)
+            except (apsw.Error, StoreError) as error:  # nothing is lost: what was committed stays in the log
+                log.warning("the log grows: it can't be copied to the file", file=str(disk.file), error=str(error))
+                await trio.sleep(CHECKPOINT_RETRY)
             self._wal_is_long = trio.Event()
 
     def _readable(self, revision: int) -> None:
