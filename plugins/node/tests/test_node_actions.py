@@ -196,3 +196,12 @@ async def test_hooks_run_commands_ask_servers_and_sleep(runtime, autojump_clock)
     assert len(asked) == 1
     with pytest.raises(HookFailure, match="connect: connection refused"):
         await hook(runtime, {"httpGet": {"path": "/bye", "port": port}})
+
+
+def test_a_pod_in_the_nodes_network_is_asked_at_the_nodes_address(runtime):
+    """The runtime knows no address of such a pod's own."""
+    actions = Actions(runtime, "192.0.2.7")
+    assert actions.target(POD, CONTAINER, "scripted://1", ("10.0.0.2",)).ip == "10.0.0.2"
+    assert actions.target(POD, CONTAINER, "scripted://1", ()).ip == ""
+    shared = {**POD, "spec": {**POD["spec"], "hostNetwork": True}}
+    assert actions.target(shared, CONTAINER, "scripted://1", ()).ip == "192.0.2.7"
