@@ -1,9 +1,13 @@
 """Whether a node takes a pod, and what its cgroup allows."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from kubrick_node.admission import admit
 from kubrick_node.qos import cgroup_parent, cgroup_parts, cpu_shares, pod_cgroup_limits, pod_requests, qos_class
+from kubrick_node.register import Condition, Machine, node_status
+from kubrick_node.runtime import RuntimeInfo
 
 NODE = {"metadata": {"name": "node-1", "labels": {"kubernetes.io/os": "linux", "disk": "ssd"}}, "spec": {}}
 ROOM = {"cpu": "2", "memory": "1Gi", "pods": "3"}
@@ -69,6 +73,27 @@ def test_app_armor_is_not_promised_where_there_is_none():
     unconfined = make_pod(securityContext=profile)
     unconfined["spec"]["containers"][0]["securityContext"] = {"appArmorProfile": {"type": "Unconfined"}}
     assert why(unconfined, app_armor=False) is None
+
+
+def test_groups_are_strict_only_where_the_runtime_can_have_it():
+    strict = make_pod(securityContext={"supplementalGroupsPolicy": "Strict"})
+    message = "SupplementalGroupsPolicy=Strict is not supported in this node"
+    assert why(strict) == ("SupplementalGroupsPolicyNotSupported", message)
+    able = {**NODE, "status": {"features": {"supplementalGroupsPolicy": True}}}
+    assert why(strict, node=able) is None
+    assert why(make_pod(securityContext={"supplementalGroupsPolicy": "Merge"})) is None
+
+
+def test_a_node_tells_what_its_runtime_can_do():
+    machine = Machine("n", "10.0.0.1", {}, {}, RuntimeInfo("r", "1"), "v1")
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    told = node_status(machine, {}, now, Condition(handlers=("", "runc"), deep=("runc",), strict_groups=True))
+    assert told["features"] == {"supplementalGroupsPolicy": True}
+    assert told["runtimeHandlers"] == [
+        {"features": {"recursiveReadOnlyMounts": False, "userNamespaces": False}},
+        {"name": "runc", "features": {"recursiveReadOnlyMounts": True, "userNamespaces": False}},
+    ]
+    assert not {"features", "runtimeHandlers"} & set(node_status(machine, {}, now))
 
 
 def test_a_node_short_of_something_takes_no_more():

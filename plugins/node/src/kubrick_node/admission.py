@@ -71,6 +71,7 @@ def admit(
         or _ports(pod, others)
         or _taints(pod, node)
         or _app_armor(pod, app_armor)
+        or _strict_groups(pod, node)
     )
 
 
@@ -220,6 +221,16 @@ def _app_armor(pod: Object, there: bool) -> Rejection | None:
     if there or not wants_app_armor(pod):
         return None
     return Rejection("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
+
+
+def _strict_groups(pod: Object, node: Object) -> Rejection | None:
+    policy = (pod["spec"].get("securityContext") or {}).get("supplementalGroupsPolicy")
+    features = (node.get("status") or {}).get("features") or {}
+    if policy != "Strict" or features.get("supplementalGroupsPolicy"):
+        return None
+    return Rejection(
+        "SupplementalGroupsPolicyNotSupported", f"SupplementalGroupsPolicy={policy} is not supported in this node"
+    )
 
 
 def wants_app_armor(pod: Object) -> bool:

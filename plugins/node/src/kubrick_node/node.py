@@ -227,7 +227,14 @@ class Node:
 async def _condition(runtime: ContainerRuntime, upkeep: Upkeep) -> Condition:
     health = await runtime.health()
     images = await runtime.list_images() if health.ready else ()
-    return Condition("" if health.ready else health.message, await upkeep.pressures(), images)
+    return Condition(
+        "" if health.ready else health.message,
+        await upkeep.pressures(),
+        images,
+        health.handlers,
+        health.recursive_read_only,
+        health.strict_groups,
+    )
 
 
 async def _within(

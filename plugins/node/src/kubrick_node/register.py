@@ -39,11 +39,15 @@ _PRESSED = {
 @frozen
 class Condition:
     """How the node is now: `not_ready` says why it isn't ready ("" when it is), `pressures` are the types of
-    conditions that hold, `images` what is there."""
+    conditions that hold, `images` what is there, `handlers` and `deep` what the runtime's handlers are called and which
+    of them have recursively read-only mounts, `strict_groups` whether it can keep to a pod's own groups."""
 
     not_ready: str = ""
     pressures: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
+    handlers: tuple[str, ...] = ()
+    deep: tuple[str, ...] = ()
+    strict_groups: bool | None = None
 
 
 @frozen
@@ -126,7 +130,17 @@ def node_status(machine: Machine, old: Object, now: datetime, condition: Conditi
     }
     if condition.images:
         status["images"] = _images(condition.images)
+    if condition.handlers:
+        status["runtimeHandlers"] = [_handler(name, name in condition.deep) for name in sorted(condition.handlers)]
+    if condition.strict_groups is not None:
+        status["features"] = {"supplementalGroupsPolicy": condition.strict_groups}
     return status
+
+
+def _handler(name: str, deep: bool) -> Object:
+    """User namespaces are nothing this agent asks a runtime for."""
+    features = {"recursiveReadOnlyMounts": deep, "userNamespaces": False}
+    return {"name": name, "features": features} if name else {"features": features}
 
 
 def _images(images: Iterable[Image]) -> list[Object]:

@@ -192,13 +192,15 @@ class RuntimeInfo:
 class RuntimeHealth:
     """Whether pods can be run; `message` says why not, in the words of the node's Ready condition.
     `cgroup_driver` says how the runtime wants cgroups to be named, `recursive_read_only` which of its
-    handlers have mounts that are read-only with all that is mounted below."""
+    handlers have mounts that are read-only with all that is mounted below. `strict_groups` says whether
+    a container can be kept to the groups its pod names (None: the runtime doesn't tell)."""
 
     ready: bool = True
     message: str = ""
     cgroup_driver: Literal["cgroupfs", "systemd"] = "cgroupfs"
     handlers: tuple[str, ...] = ()
     recursive_read_only: tuple[str, ...] = ()
+    strict_groups: bool | None = None
 
 
 def _unsupported(what: str) -> RuntimeFailure:

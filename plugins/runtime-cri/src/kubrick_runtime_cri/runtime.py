@@ -151,8 +151,9 @@ class CRIRuntime(ContainerRuntime):
         ]
         self._no_network = next((problem for problem in problems if "NetworkReady=" in problem), "")
         handlers = tuple(handler.name for handler in response.runtime_handlers)
+        strict = response.features.supplemental_groups_policy if response.HasField("features") else None
         deep = tuple(one.name for one in response.runtime_handlers if one.features.recursive_read_only_mounts)
-        return RuntimeHealth(not problems, ", ".join(problems), self._driver, handlers, deep)
+        return RuntimeHealth(not problems, ", ".join(problems), self._driver, handlers, deep, strict)
 
     # Looking
 
