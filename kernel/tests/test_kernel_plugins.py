@@ -118,6 +118,14 @@ def test_a_preferred_profile_with_an_obstacle_is_passed_over_and_it_is_said_why(
     assert manager.why == "the default here: it is good; not best: no rope"
 
 
+def test_what_comes_after_the_first_obstacle_is_not_even_looked_for(unnamed: None) -> None:
+    higher = Profile("higher", "", ("steep", "warp-drive"), store="memory", preference=1001)
+    answers = iter([["no rope"], []])
+    steep = plugin(kubrick_register_obstacles=lambda composition: next(answers))
+    manager = build(Composition(), p=profiles(GOOD, higher), steep=steep)
+    assert manager.why == "the default here: it is good; not higher: no rope"
+
+
 def test_a_preferred_profile_whose_plugin_is_not_installed_is_passed_over(unnamed: None) -> None:
     manager = build(Composition(), p=profiles(GOOD, BEST))
     assert manager.profile is GOOD

@@ -23,6 +23,7 @@ GROUP = "kubrick"
 STORE_PREFIX = "store-"
 COMMAND_PREFIX = "command-"
 HOOK_PREFIX = "kubrick_register_"
+OBSTACLES = HOOK_PREFIX + "obstacles"
 PROFILES = "profiles"
 PROFILE_VARIABLE = "KUBRICK_PROFILE"
 """The environment variable that names the profile where neither a flag nor the cluster file does."""
@@ -70,17 +71,12 @@ def build_plugin_manager(composition: Composition, extra: Mapping[str, object] |
         return manager
     passed_over = []
     for profile in choices:
-        try:
-            manager = _assemble(composition, profiles, profile, present, extra)
-            problems = manager.obstacles(composition)
-        except NotInstalled as error:
-            problems = [str(error)]
-        if not problems:
+        if not (obstacle := _obstacle(composition, profiles, profile, present, extra)):
             break
-        passed_over.append(f"not {profile.name}: {problems[0]}")
+        passed_over.append(f"not {profile.name}: {obstacle}")
     else:
         profile, passed_over = choices[0], []
-        manager = _assemble(composition, profiles, profile, present, extra)
+    manager = _assemble(composition, profiles, profile, present, extra)
     reason = f"{DEFAULT}: {profile.reason}" if profile.reason else DEFAULT
     manager.why = "; ".join([reason, *passed_over])
     return manager
@@ -104,8 +100,33 @@ def candidates(composition: Composition, profiles: Mapping[str, Profile]) -> lis
     return [profiles[name]]
 
 
-class NotInstalled(ConfigurationError):
-    """A profile's plugin is missing."""
+def _obstacle(
+    composition: Composition,
+    profiles: Mapping[str, Profile],
+    profile: Profile,
+    present: Mapping[str, EntryPoint],
+    extra: Mapping[str, object],
+) -> str:
+    """The first thing that keeps `profile` from running here, or "". What comes after it is not imported."""
+    manager = PluginManager(composition, profile, "")
+    for name in dict.fromkeys([*_wanted(composition, profiles, profile)[0], *extra]):
+        if name.startswith(STORE_PREFIX):
+            continue
+        if name not in extra and name not in present:
+            return _absent(profile.name, name)
+        plugin = extra.get(name) or load(name)
+        if hasattr(plugin, OBSTACLES):
+            manager.add(name, plugin)
+            if obstacles := manager.obstacles(composition):
+                return obstacles[0]
+    return ""
+
+
+def _absent(profile: str, name: str) -> str:
+    return (
+        f"profile {profile!r} needs plugin {name!r}, which is not installed: "
+        f"install its package (kubrick-{name}) or disable it"
+    )
 
 
 def _assemble(
@@ -124,10 +145,7 @@ def _assemble(
         if name.startswith(STORE_PREFIX) and name != STORE_PREFIX + store:
             continue
         if name not in extra and name not in present:
-            raise NotInstalled(
-                f"profile {manager.profile_name!r} needs plugin {name!r}, which is not installed: "
-                f"install its package (kubrick-{name}) or disable it"
-            )
+            raise ConfigurationError(_absent(manager.profile_name, name))
         manager.add(name, extra.get(name))
     if STORE_PREFIX + store not in (*wanted, *extra):
         _check_store(composition, store, present)
