@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kubrick_kernel import ConfigurationError
-from kubrick_machine.ground import alone, gateways, mounts_below
+from kubrick_machine.ground import alone, bridge_filter, gateways, mounts_below
 from kubrick_machine.rights import lacks, obstacles
 from kubrick_machine.routes import planned
 from kubrick_machine.switches import Switches
@@ -71,3 +71,12 @@ def test_services_addresses_are_routed_where_their_family_has_pods() -> None:
     assert list(found) == [("10.96.0.0/16", "10.244.0.1")]
     both = planned(["10.96.0.0/16", " fd01::/108"], gateways(["10.244.0.0/24", "fd00::/64"]))
     assert list(both) == [("10.96.0.0/16", "10.244.0.1"), ("fd01::/108", "fd00::1")]
+
+
+def test_the_module_that_shows_bridged_packets_to_the_rules_is_loaded_where_it_is_missing(tmp_path: Path) -> None:
+    switches, program = tmp_path / "bridge", tmp_path / "load"
+    program.write_text(f'#!/bin/sh\n[ "$1" = br_netfilter ] && mkdir {switches}\n')
+    assert not bridge_filter(switches, str(program)), "it can't be started"
+    program.chmod(0o755)
+    assert bridge_filter(switches, str(program))
+    assert bridge_filter(switches, "/not/asked")

@@ -13,6 +13,7 @@ import math
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
@@ -70,6 +71,16 @@ def alone(name: str = NAME) -> Iterator[None]:
                 "or use --profile hollow"
             ) from None
         yield
+
+
+def bridge_filter(switches: Path, program: str = "modprobe") -> bool:
+    """Whether packets within a bridge pass the rules: it takes a module, which is loaded if it isn't there."""
+    if switches.is_dir():
+        return True
+    found = shutil.which(program)
+    if found is not None:
+        subprocess.run([found, "br_netfilter"], check=False, capture_output=True)  # noqa: S603 -- modprobe itself
+    return switches.is_dir()
 
 
 class Ground:
@@ -143,6 +154,10 @@ class Ground:
                 if str(address) not in there:
                     add_address(ip, link.index, address)
             routes.add(ip, self._routes())
+        if not bridge_filter(Path("/proc/sys/net/bridge")):
+            log.warning(
+                "the kernel's module br_netfilter is missing: a pod may not reach a Service whose pod is on its bridge"
+            )
         for version in {address.version for address in wanted}:
             for switch in SWITCHES[version]:
                 self._switches.turn_on(switch)
