@@ -84,6 +84,19 @@ def test_what_was_detached_is_not_made_again(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_that_takes_no_notes_does_not_keep_a_container_from_being_detached(tmp_path: Path) -> None:
+    one, two = Menders("one"), Menders("two")
+    plugins = made(tmp_path / "notes", one, two)
+    serve(plugins, "ADD", name="one")
+    serve(plugins, "ADD", name="two")
+    (tmp_path / "notes" / ".net-box-eth0").mkdir()  # nothing can be written there
+    code, output = plugins.serve("one", environment("ADD"), json.dumps(CONFIG).encode())
+    assert (code, json.loads(output)["msg"]) == (1, "the attachment can't be noted")
+    serve(plugins, "DEL", name="one")
+    assert not one.attached
+    assert plugins.restore() == 0
+
+
 def test_a_failed_attachment_is_not_noted(tmp_path: Path) -> None:
     fake = Menders()
     fake.failing.add("ADD")

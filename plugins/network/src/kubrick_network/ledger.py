@@ -51,10 +51,13 @@ class Ledger:
             self._keep(request, [*calls, Call(plugin, request, result)])
 
     def forget(self, plugin: str, request: Request) -> None:
-        """To be called before the plugin undoes it. Raises OSError."""
+        """To be called before the plugin undoes it, which no full disk may prevent."""
         with self._lock:
             if calls := self._calls.get(_key(request)):
-                self._keep(request, [call for call in calls if call.plugin != plugin])
+                try:
+                    self._keep(request, [call for call in calls if call.plugin != plugin])
+                except OSError as error:  # forgotten until the next start, which finds no namespace
+                    log.warning("a note stays behind", plugin=plugin, error=str(error))
 
     def interfaces(self) -> set[str]:
         """The interfaces that should be on the host."""
