@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What root needs of the system a user's set-up has not installed.
 STAMP := $(VENV)/.set-up$(if $(filter 0,$(shell id -u)),-root)
+# What only tests use.
+TOOLS := $(VENV)/tools
 MEMBERS := kernel $(sort $(dir $(wildcard plugins/*/pyproject.toml admission/*/pyproject.toml cni/*/pyproject.toml)))
 SOURCES := $(addsuffix /src,$(patsubst %/,%,$(MEMBERS)))
 ARGS ?=
@@ -30,7 +32,11 @@ $(STAMP): requirements.lock Makefile .ci/system $(addsuffix /pyproject.toml,$(pa
 up: setup  ## run a cluster: make up ARGS="--profile hollow --nodes 3"
 	@$(BIN)/kubrick up $(ARGS)
 
-test: setup  ## every test: make test ARGS="plugins/api -k quantity"
+$(TOOLS): .ci/system | setup
+	@.ci/system tests $@
+	@mkdir -p $@ && touch $@
+
+test: setup $(TOOLS)  ## every test: make test ARGS="plugins/api -k quantity"
 	$(BIN)/pytest $(ARGS)
 
 check: setup  ## style, types, layers, house rules
