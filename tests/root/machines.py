@@ -23,6 +23,8 @@ T = TypeVar("T")
 Object = dict[str, Any]
 
 IMAGE = "kubrick.test/busybox:1"
+ROOMY = 'eviction_hard = {"memory.available" = "50Mi"}\nimage_gc_high_threshold_percent = 100\n'
+"""Settings of a node that has enough of everything, however full the disk it is tested on."""
 READY_SECONDS = 30.0
 END_SECONDS = 60.0
 CGROUPS = Path("/sys/fs/cgroup")
@@ -32,13 +34,13 @@ pause = threading.Event()
 class Machine:
     """A network namespace, a data directory, and what runs there."""
 
-    def __init__(self) -> None:
+    def __init__(self, thresholds: str = ROOMY) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))
         self.name = self.directory.name
         self.data = self.directory / "data"
         self.file = self.directory / "cluster.toml"
-        # Cgroups are the whole machine's, whatever the namespace.
-        self.file.write_text(f'[cluster]\nprofile = "full"\n[plugins.node]\ncgroups = "{self.name}"\n')
+        # Cgroups are the whole machine's, whatever the namespace; how full its disk is says nothing of ours.
+        self.file.write_text(f'[cluster]\nprofile = "full"\n[plugins.node]\ncgroups = "{self.name}"\n' + thresholds)
         self.log = self.directory / "up.log"
         self.process: subprocess.Popen[bytes] | None = None
         subprocess.run(["ip", "netns", "add", self.name], check=True)

@@ -42,9 +42,8 @@ def disk() -> Iterator[Path]:
 def world(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     shared = tmp_path_factory.mktemp("shared")
     (shared / "out").symlink_to("/")
-    made = Machine()
+    made = Machine(SETTINGS)
     made.data = disk / "data"
-    made.file.write_text(made.file.read_text() + SETTINGS)
     seen: World | None = None
     try:
         made.up()
