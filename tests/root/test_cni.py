@@ -10,8 +10,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +322,8 @@ def test_collection_removes_what_the_stale_left(node: Node, boxes: list[Box], tm
         (["ip", "addr", "flush", "dev", "br0"], "host", "lacks the gateway address 10.22.0.1/24"),
         (["nft", "delete", "table", "inet", "kubrick_bridge"], "host", "10.22.0.2 is not masqueraded"),
         (["nft", "flush", "chain", "inet", "kubrick_portmap", "hostports"], "host", "portmap: 2 rules are missing"),
+        (["nft", "flush", "chain", "inet", "kubrick_portmap", "output"], "host", "portmap: no rules in output"),
+        (["nft", "flush", "chain", "inet", "kubrick_bridge", "postrouting"], "host", "10.22.0.2 is not masqueraded"),
     ],
 )
 def test_check_sees_damage(node: Node, boxes: list[Box], damage: list[str], place: str, message: str) -> None:
@@ -534,13 +538,11 @@ def answers(client: str, to: str, port: int, server: str, at: str) -> bool:
     return True
 
 
-def eventually(question: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(20):
-        if question():
-            return
+def eventually(question: Callable[[], bool], seconds: float = 60.0) -> None:
+    pause, deadline = threading.Event(), time.perf_counter() + seconds
+    while not question():
+        assert time.perf_counter() < deadline, f"not within {seconds:.0f} s"
         pause.wait(0.1)
-    raise AssertionError("not in time")
 
 
 def test_what_somebody_else_takes_away_is_put_back(agent: Agent, boxes: list[Box], outside: str) -> None:
@@ -556,9 +558,18 @@ def test_what_somebody_else_takes_away_is_put_back(agent: Agent, boxes: list[Box
             and answers(agent.host, gateway, HOST_PORT, one, first)
         )
 
+    def rules_in(table: str, chain: str) -> bool:
+        listed = sh("nft", "list", "chain", "inet", f"kubrick_{table}", chain, ns=agent.host)
+        return "jump" in listed or "vmap" in listed
+
     assert whole()
     sh("nft", "flush", "ruleset", ns=agent.host)
-    assert not answers(agent.host, gateway, HOST_PORT, one, first)
+    eventually(whole)
+    for table, chain in (("portmap", "prerouting"), ("portmap", "output"), ("bridge", "postrouting")):
+        sh("nft", "flush", "chain", "inet", f"kubrick_{table}", chain, ns=agent.host)
+        eventually(partial(rules_in, table, chain))
+        assert whole()
+    sh("nft", "flush", "map", "inet", "kubrick_bridge", "sources4", ns=agent.host)
     eventually(whole)
     sh("ip", "link", "del", "br0", ns=agent.host)
     eventually(whole)

@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubrick_cni_bridge.masquerade import DELETE_TABLE, elements, everything, found, owner, removal
+from kubrick_cni_bridge.masquerade import DELETE_TABLE, chain, elements, everything, found, lacking, owner, removal
 from kubrick_cni_bridge.plan import Plan, alias, host_name, make_plan, read_settings
 from kubrick_network import Address, CNIError, Result, Route
 from kubrick_network.testing import network_alone, request
@@ -161,6 +161,18 @@ LISTING: list[dict[str, Any]] = [
     },
     {"map": {"name": "sources6"}},
 ]
+
+
+def test_an_address_without_its_element_or_without_the_rules_around_it_is_not_masqueraded() -> None:
+    sources = plan(ipMasq=True).masquerade
+    ((_, kept),) = sources
+    base = [{"rule": {"chain": "postrouting", "handle": n}} for n in (1, 2)]
+    own = [{"rule": {"chain": chain(kept), "handle": n}} for n in (3, 4)]
+    assert lacking([*LISTING, *base, *own], sources, "a") == ""
+    assert lacking([*LISTING, *base, *own], sources, "c") == "10.22.0.5 is not masqueraded"
+    assert "rules of the table" in lacking([*LISTING, *base[:1], *own], sources, "a")
+    assert "rules of the table" in lacking([*LISTING, *base, *own[:1]], sources, "a")
+    assert lacking([], (), "a") == ""
 
 
 def test_removal_takes_ones_own_and_the_last_takes_the_table() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubrick_cni_portmap.rules import DELETE_TABLE, owned, owner, read_settings, removal, rules, whose
+from kubrick_cni_portmap.rules import DELETE_TABLE, headless, owned, owner, read_settings, removal, rules, whose
 from kubrick_network import Address, CNIError
 from kubrick_network.testing import network_alone, request
 
@@ -119,6 +119,11 @@ LISTING: list[dict[str, Any]] = [
     {"rule": {"chain": "hostports", "handle": 7, "comment": "a x"}},
     {"rule": {"chain": "masquerading", "handle": 8, "comment": "b x"}},
 ]
+
+
+def test_chains_that_lost_the_rules_that_are_everybodys_are_named() -> None:
+    assert headless(LISTING) == ["output", "martians"]
+    assert headless([*LISTING, {"rule": {"chain": "output"}}, {"rule": {"chain": "martians"}}]) == []
 
 
 def test_removal_takes_ones_own_and_the_last_takes_the_table() -> None:

@@ -5,6 +5,7 @@ itself, multicast, and what the configuration excepts. An element's comment says
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ flush chain {FAMILY} {TABLE} postrouting
 add rule {FAMILY} {TABLE} postrouting ip saddr vmap @sources4
 add rule {FAMILY} {TABLE} postrouting ip6 saddr vmap @sources6
 """
+_LEADING, _CHAINED = 2, 2
+"""Rules of the base chain, and of each network's."""
 
 Sources = Iterable[tuple[IP, tuple[IPNetwork, ...]]]
 
@@ -88,6 +91,19 @@ def found(listing: Iterable[Mapping[str, Any]]) -> list[Element]:
         for key, _ in one["map"].get("elem", ())
         if isinstance(key, dict) and "elem" in key
     ]
+
+
+def lacking(listing: Iterable[Mapping[str, Any]], sources: Sources, holder: str) -> str:
+    """What keeps a source from being masqueraded; "" for nothing."""
+    there = list(listing)
+    own = {element.address for element in found(there) if element.comment == holder}
+    rules = Counter(one["rule"]["chain"] for one in there if "rule" in one)
+    for address, kept in sources:
+        if str(address) not in own:
+            return f"{address} is not masqueraded"
+        if rules["postrouting"] < _LEADING or rules[chain(kept)] < _CHAINED:
+            return f"{address} is not masqueraded: rules of the table {FAMILY} {TABLE} are missing"
+    return ""
 
 
 def removal(listing: Iterable[Mapping[str, Any]], gone: Callable[[Element], bool]) -> str:

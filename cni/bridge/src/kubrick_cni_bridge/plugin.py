@@ -67,17 +67,16 @@ class Bridge:
             request.delegate(plan.settings.ipam)
         links.check(plan, request.netns, _mac(previous, request))
         if plan.masquerade:
-            holder = _owner(request)
-            there = {element.address for element in _elements() if element.comment == holder}
-            for address, _ in plan.masquerade:
-                if str(address) not in there:
-                    raise CNIError(CHECK_FAILED, f"{address} is not masqueraded")
+            problem = masquerade.lacking(list_table(FAMILY, TABLE), plan.masquerade, _owner(request))
+            if problem:
+                raise CNIError(CHECK_FAILED, problem)
 
     def restore(self, request: Request) -> None:
         plan, previous = _as_made(request)
         bridge = next((one.mac for one in previous.interfaces if one.name == plan.settings.bridge), "")
         links.restore(plan, request.netns, _mac(previous, request), bridge)
-        _masquerade(plan, _owner(request))
+        with _table:
+            _masquerade_anew(plan, _owner(request))
 
     def gc(self, request: Request) -> None:
         settings, valid = read_settings(request), request.valid_attachments()
@@ -136,18 +135,20 @@ def _masquerade(plan: Plan, holder: str) -> None:
         try:
             apply(masquerade.elements(plan.masquerade, holder))
         except Refused:
-            there = {str(address) for address, _ in plan.masquerade}
-            old = masquerade.removal(list_table(FAMILY, TABLE), lambda element: element.address in there)
-            apply(old + masquerade.everything(plan.masquerade, holder))
+            _masquerade_anew(plan, holder)
+
+
+def _masquerade_anew(plan: Plan, holder: str) -> None:
+    """Whatever is there."""
+    if plan.masquerade:
+        there = {str(address) for address, _ in plan.masquerade}
+        old = masquerade.removal(list_table(FAMILY, TABLE), lambda element: element.address in there)
+        apply(old + masquerade.everything(plan.masquerade, holder))
 
 
 def _unmasquerade(holder: str) -> None:
     with _table:
         _remove(lambda element: element.comment == holder)
-
-
-def _elements() -> list[Element]:
-    return masquerade.found(list_table(FAMILY, TABLE))
 
 
 def _remove(gone: Callable[[Element], bool]) -> None:

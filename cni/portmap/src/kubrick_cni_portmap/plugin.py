@@ -11,6 +11,7 @@ from kubrick_cni_portmap.rules import (
     TABLE_TEXT,
     Rule,
     Settings,
+    headless,
     network_mark,
     owned,
     owner,
@@ -40,6 +41,10 @@ class PortMap:
     tables = (TABLE,)
 
     def add(self, request: Request) -> Result:
+        return self._add(request, anew=False)
+
+    def _add(self, request: Request, anew: bool) -> Result:
+        """`anew`: also the rules that are everybody's, though the table is there."""
         settings, previous, holder = read_settings(request), request.previous, _owner(request)
         if previous is None:
             raise invalid("must be called as chained plugin", "portmap needs the prevResult of a plugin before it")
@@ -51,7 +56,8 @@ class PortMap:
             _let_localhost_out(settings, wanted, [str(one.address.ip) for one in ips])
             with _table:
                 removed = _without(lambda comment: whose(comment) == holder)
-                create = "" if removed and not removed.startswith(DELETE_TABLE) else TABLE_TEXT
+                there = removed and not removed.startswith(DELETE_TABLE)
+                create = "" if there and not anew else TABLE_TEXT
                 apply(removed + create + "".join(rule.command for rule in wanted))
             _forget_clients(settings, {one.address.version for one in ips})
         return previous
@@ -68,13 +74,16 @@ class PortMap:
         wanted = rules(settings, _owner(request), previous.sandbox_ips())
         if not wanted:
             return
-        there = {comment for comment, _, _ in owned(list_table(FAMILY, TABLE))}
+        listing = list_table(FAMILY, TABLE)
+        if empty := headless(listing):
+            raise CNIError(CHECK_FAILED, f"portmap: no rules in {', '.join(empty)}")
+        there = {comment for comment, _, _ in owned(listing)}
         lacking = [rule.text for rule in wanted if rule.comment not in there]
         if lacking:
             raise CNIError(CHECK_FAILED, f"portmap: {len(lacking)} rules are missing", "; ".join(lacking))
 
     def restore(self, request: Request) -> None:
-        self.add(request)
+        self._add(request, anew=True)
 
     def gc(self, request: Request) -> None:
         valid = {owner(request.network, *pair) for pair in request.valid_attachments()}

@@ -39,6 +39,7 @@ add rule {FAMILY} {TABLE} prerouting fib daddr type local jump hostports
 add rule {FAMILY} {TABLE} output fib daddr type local jump hostports
 add rule {FAMILY} {TABLE} martians iifname != "lo" ip daddr 127.0.0.0/8 drop
 """
+LEADING = ("prerouting", "output", "martians")
 DELETE_TABLE = f"delete table {FAMILY} {TABLE}\n"
 
 
@@ -205,6 +206,12 @@ def owned(listing: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
     """(comment, chain, handle) of every rule of a container in a listing of the table."""
     rules = (one["rule"] for one in listing if "rule" in one)
     return [(rule["comment"], rule["chain"], rule["handle"]) for rule in rules if rule.get("comment")]
+
+
+def headless(listing: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The chains that should lead to containers' rules, or guard them, and have no rule."""
+    there = {one["rule"]["chain"] for one in listing if "rule" in one}
+    return [name for name in LEADING if name not in there]
 
 
 def removal(listing: Iterable[Mapping[str, Any]], gone: Iterable[tuple[str, str, int]]) -> str:

@@ -15,7 +15,7 @@ import trio
 from attrs import define, field
 
 from kubrick_kernel import ConfigurationError, Kernel, get_logger
-from kubrick_network.contract import CNIPlugin
+from kubrick_network.contract import DEL, CNIPlugin
 from kubrick_network.errors import CNIError
 from kubrick_network.ledger import Ledger
 from kubrick_network.lists import NetworkList, bridged_list, parse_list
@@ -99,21 +99,33 @@ class Network:
         tables = Tables(self.plugins.tables, self._lost)
         async with trio.open_nursery() as nursery:
             if self.plugins.tables:
-                nursery.start_soon(self._restore)
+                nursery.start_soon(self._restore, tables.changed)
                 nursery.start_soon(lost_links, self.ledger.interfaces, self._lost)
                 nursery.start_soon(tables.run)
-            await serve(path, self.plugins.serve, task_status, tables.changed)
+
+            def answer(name: str, environment: dict[str, str], stdin: bytes) -> tuple[int, bytes]:
+                if environment.get("CNI_COMMAND") == DEL:
+                    tables.leaving(environment.get("CNI_CONTAINERID", ""))
+                return self.plugins.serve(name, environment, stdin)
+
+            await serve(path, answer, task_status, tables.changed)
 
     def _lost(self) -> None:
         self._disturbed.set()
 
-    async def _restore(self) -> None:
-        """Put back what somebody else takes away, now or while nobody looked."""
+    async def _restore(self, noted: Callable[[], None]) -> None:
+        """Put back what somebody else takes away, now or while nobody looked. `noted` has what there is then known;
+        a second look finds what was lost before it was."""
+        again = False
         while True:
             self._disturbed = trio.Event()
-            if await trio.to_thread.run_sync(self.plugins.restore):
+            restored = await trio.to_thread.run_sync(self.plugins.restore)
+            if restored:
                 log.info("the network of containers is complete again")
-            await self._disturbed.wait()
+                noted()
+            again = bool(restored) and not again
+            if not again:
+                await self._disturbed.wait()
             await trio.sleep(SETTLE_SECONDS)
 
     def prepare(self) -> None:
