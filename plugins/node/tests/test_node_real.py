@@ -312,6 +312,17 @@ async def test_the_node_says_what_it_is_and_when_its_runtime_is_down(tmp_path, a
         await world.cluster.until(NODES, "node-1", lambda node: ready(node) == "True", "", seconds=30)
 
 
+async def test_the_node_says_within_five_seconds_that_its_runtime_is_down(tmp_path, autojump_clock):
+    async with running(tmp_path) as world:
+        for seconds in (31.7, 23.1, 17.9):
+            await trio.sleep(seconds)
+            for healthy, wanted in ((RuntimeHealth(False, "down"), "False"), (RuntimeHealth(), "True")):
+                world.runtime.healthy = healthy
+                await world.cluster.until(
+                    NODES, "node-1", lambda node, wanted=wanted: ready(node) == wanted, "", seconds=5.5
+                )
+
+
 MANIFEST = """
 apiVersion: v1
 kind: Pod

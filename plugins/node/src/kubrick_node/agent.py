@@ -1,45 +1,27 @@
-"""The node agent: registers its node, keeps its Lease and status fresh, and runs a worker per pod.
+"""The node agent: registers its node, keeps its Lease and status fresh (presence.py), and runs a worker per pod.
 
 Pods are handed in (`pod_changed`, `pod_gone`) by whoever watches them: a machine's agent watches its own,
 a process with many hollow nodes shares one watch between all of them.
 """
 
-import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 import trio
 
-from kubrick_api.errors import StatusError
 from kubrick_api.resource import Object
-from kubrick_api_coordination import LEASES
-from kubrick_api_core import NODES, PODS
-from kubrick_client import Client, EventRecorder, Unreachable
+from kubrick_client import Client, EventRecorder
 from kubrick_client.recorder import reference
 from kubrick_kernel import Clock, get_logger, rfc3339
 from kubrick_kernel.clock import Random
 from kubrick_node import machine as facts
 from kubrick_node.admission import Rejection, admit, wants_app_armor
+from kubrick_node.persistence import TROUBLE, until_done
 from kubrick_node.plan import is_terminal
-from kubrick_node.register import (
-    HEALTHY,
-    LEASE_NAMESPACE,
-    RENEW_SECONDS,
-    REPORT_SECONDS,
-    STATUS_SECONDS,
-    Condition,
-    Machine,
-    lease_object,
-    node_object,
-    node_status,
-    transitions,
-    without_heartbeats,
-)
+from kubrick_node.presence import Presence
+from kubrick_node.register import RENEW_SECONDS, RUNTIME_SECONDS, STATUS_SECONDS, Condition, Machine
 from kubrick_node.resizing import (
     DEFERRED,
-    IN_PROGRESS,
     INFEASIBLE,
-    PENDING,
     admit_resize,
     adopted,
     changed,
@@ -48,14 +30,13 @@ from kubrick_node.resizing import (
     with_allocation,
 )
 from kubrick_node.runtime import ContainerRuntime
+from kubrick_node.statuses import Statuses
 from kubrick_node.surroundings import Surroundings
 from kubrick_node.worker import PodWorker
 
 log = get_logger("node")
 
-RETRY_SECONDS = 1.0
 ORPHAN_GRACE = 2.0
-TROUBLE = (StatusError, Unreachable)
 
 
 class NodeAgent:
@@ -75,37 +56,33 @@ class NodeAgent:
     ) -> None:
         self.machine = machine
         self.host_ip = machine.internal_ip
-        self.node: Object = {}
-        self._client = client
+        self.statuses = Statuses(client, machine.name)
+        self._presence = Presence(machine, client, recorder, clock, condition)
         self._runtime = runtime
         self._recorder = recorder
         self._clock = clock
         self._random = generator
         self._around = around
-        self._condition = condition
+        self._watched = condition is not None
         self._allowed_sysctls = allowed_sysctls
-        self._current = HEALTHY
         self._rejected: set[str] = set()
-        self.shown: Callable[[Object], Object | None] = lambda pod: pod
-        """What stands for a pod in the API (a static pod's mirror), None when nothing does."""
         self._workers: dict[str, PodWorker] = {}
         self._pods: dict[str, Object] = {}
         self._nursery: trio.Nursery | None = None
-        self._statuses: dict[str, tuple[PodWorker, Object]] = {}
-        self._status_ready = trio.Event()
-        self._reported_at = -math.inf
         runtime.on_change(self._changed)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        await self._until_done(self._register)
+        await until_done(self.machine.name, self._presence.register)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 for pod in list(self._pods.values()):
                     self.pod_changed(pod)
-                nursery.start_soon(self._every, RENEW_SECONDS, self._renew)
+                nursery.start_soon(self._every, RENEW_SECONDS, self._presence.renew)
                 nursery.start_soon(self._every, STATUS_SECONDS, self.report_node)
-                nursery.start_soon(self._write_statuses)
+                if self._watched:
+                    nursery.start_soon(self._every, RUNTIME_SECONDS, self._look_at_runtime)
+                nursery.start_soon(self.statuses.run)
                 task_status.started()
         finally:
             self._nursery = None
@@ -162,7 +139,7 @@ class NodeAgent:
             self.node,
             self._others(uid),
             self.machine.allocatable,
-            self._current.pressures,
+            self._presence.current.pressures,
             self._allowed_sysctls,
             not wants_app_armor(pod) or facts.app_armor(),
         )
@@ -207,21 +184,13 @@ class NodeAgent:
                 self.pod_changed(self._pods[uid])
 
     async def _reject(self, pod: Object, rejection: Rejection) -> None:
-        metadata = pod["metadata"]
         status = {
             "phase": "Failed",
             "reason": rejection.reason,
             "message": rejection.status_message,
             "startTime": rfc3339(self._clock.now()),
         }
-        patch = {"metadata": {"uid": metadata["uid"]}, "status": status}
-
-        async def write() -> None:
-            await self._client.patch(
-                PODS, metadata["name"], patch, metadata["namespace"], kind="strategic", subresource="status"
-            )
-
-        await self._until_done(write)
+        await self.statuses.reject(pod, status)
 
     def pod_gone(self, pod: Object) -> None:
         """The pod is no longer in the API."""
@@ -279,24 +248,10 @@ class NodeAgent:
     # What workers say.
 
     def status(self, worker: PodWorker, status: Object) -> None:
-        self._statuses[worker.uid] = (worker, status)
-        self._status_ready.set()
+        self.statuses.put(worker, status)
 
     async def finished(self, worker: PodWorker, status: Object) -> None:
-        self._statuses.pop(worker.uid, None)
-        metadata = worker.pod["metadata"]
-
-        async def write_and_remove() -> None:
-            try:
-                await self._write_status(worker, status)
-                await self._client.delete(
-                    PODS, metadata["name"], metadata["namespace"], grace_period=0, uid=metadata["uid"]
-                )
-            except StatusError as error:
-                if not _is_gone(error):
-                    raise
-
-        await self._until_done(write_and_remove)
+        await self.statuses.finish(worker, status)
 
     def event(self, pod: Object, kind: str, reason: str, message: str, container: str = "") -> None:
         about = reference(pod)
@@ -304,96 +259,27 @@ class NodeAgent:
             about["fieldPath"] = field_path(pod, container)
         self._recorder.event(about, kind, reason, message)
 
-    async def _write_statuses(self) -> None:
-        while True:
-            await self._status_ready.wait()
-            self._status_ready = trio.Event()
-            while self._statuses:
-                uid = next(iter(self._statuses))
-                worker, status = self._statuses.pop(uid)
-                try:
-                    await self._write_status(worker, status)
-                except TROUBLE as trouble:
-                    if _is_gone(trouble):
-                        continue
-                    log.warning("pod status not written", pod=worker.pod["metadata"]["name"], error=str(trouble))
-                    self._statuses.setdefault(uid, (worker, status))
-                    await trio.sleep(RETRY_SECONDS)
-
-    async def _write_status(self, worker: PodWorker, status: Object) -> None:
-        shown = self.shown(worker.pod)
-        if shown is None:
-            return
-        metadata = shown["metadata"]
-        conditions = [{"reason": None, "message": None, **condition} for condition in status["conditions"]]
-        told = {condition["type"] for condition in status["conditions"]}
-        over = (one["type"] for one in shown.get("status", {}).get("conditions") or () if one["type"] not in told)
-        conditions += [{"type": kind, "$patch": "delete"} for kind in over if kind in (PENDING, IN_PROGRESS)]
-        patch = {"metadata": {"uid": metadata["uid"]}, "status": {**status, "conditions": conditions}}
-        pod = await self._client.patch(
-            PODS, metadata["name"], patch, metadata["namespace"], kind="strategic", subresource="status"
-        )
-        if shown is not worker.pod:
-            worker.pod = {**worker.pod, "status": pod["status"]}
-            return
-        newer = int(pod["metadata"]["resourceVersion"]) > int(metadata["resourceVersion"])
-        if newer and "deletionTimestamp" not in pod["metadata"]:
-            worker.pod = with_allocation(pod, worker.resize.allocated)
-
     # The node itself.
 
-    async def _register(self) -> None:
-        wanted = node_object(self.machine)
-        try:
-            node = await self._client.create(NODES, wanted)
-        except StatusError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            labels = wanted["metadata"]["labels"]
-            node = await self._client.get(NODES, self.machine.name)
-            have = node["metadata"].get("labels") or {}
-            if any(have.get(key) != value for key, value in labels.items()):
-                patch = {"metadata": {"labels": labels}}
-                node = await self._client.patch(NODES, self.machine.name, patch, kind="merge")
-        self.node = node
-        self._recorder.event(node, "Normal", "Starting", "Starting kubelet.")
-        await self._renew()
-        await self.report_node()
-
-    async def _renew(self) -> None:
-        name = self.machine.name
-        try:
-            lease = await self._client.get(LEASES, name, LEASE_NAMESPACE)
-        except StatusError as error:
-            if error.code != 404:
-                raise
-            await self._client.create(LEASES, lease_object(self.node, self._clock.now(), None), LEASE_NAMESPACE)
-            return
-        await self._client.update(LEASES, lease_object(self.node, self._clock.now(), lease))
+    @property
+    def node(self) -> Object:
+        return self._presence.node
 
     def say(self, kind: str, reason: str, message: str) -> None:
         """An event about the node."""
-        self._recorder.event(self.node, kind, reason, message)
+        self._presence.say(kind, reason, message)
 
     async def report_node(self) -> None:
         """Write the node's status, if it says anything new. Raises what the client does."""
-        old = self.node.get("status") or {}
         self._retry_resizes()
-        if self._condition is not None:
-            self._current = await self._condition()
-        status = node_status(self.machine, old, self._clock.now(), self._current)
-        recent = trio.current_time() - self._reported_at < REPORT_SECONDS
-        kept = {key: old.get(key) for key in status}
-        if recent and without_heartbeats(kept) == without_heartbeats(status):
-            return
-        patch = {"status": status}
-        if self._condition is not None:
-            for reason in transitions(old, status):
-                self.say("Normal", reason, f"Node {self.machine.name} status is now: {reason}")
-        self.node = await self._client.patch(NODES, self.machine.name, patch, kind="strategic", subresource="status")
-        self._reported_at = trio.current_time()
+        await self._presence.report()
 
-    async def _every(self, seconds: float, act: Any) -> None:
+    async def _look_at_runtime(self) -> None:
+        """Not to wait for the next report when pods can't be run any more, or can again."""
+        if (await self._runtime.health()).ready == bool(self._presence.current.not_ready):
+            await self.report_node()
+
+    async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         """Run `act` every so often (with up to 4 % of jitter), whatever happens to it."""
         while True:
             await trio.sleep(seconds * (1 + 0.04 * self._random.random()))
@@ -402,27 +288,9 @@ class NodeAgent:
             except TROUBLE as trouble:
                 log.warning("node not reported", node=self.machine.name, error=str(trouble))
 
-    async def _until_done(self, act: Any) -> None:
-        """Try `act` until it works."""
-        while True:
-            try:
-                await act()
-            except TROUBLE as trouble:
-                log.warning("will try again", node=self.machine.name, error=str(trouble))
-                await trio.sleep(RETRY_SECONDS)
-            else:
-                return
-
 
 def field_path(pod: Object, container: str) -> str:
     """Which part of the pod an event about one of its containers is about."""
     lists = ("initContainers", "ephemeralContainers", "containers")
     found = (name for name in lists for one in pod["spec"].get(name) or () if one["name"] == container)
     return f"spec.{next(found, 'containers')}{{{container}}}"
-
-
-def _is_gone(trouble: Exception) -> bool:
-    """The object is not there any more, or is another one of the same name."""
-    return isinstance(trouble, StatusError) and (
-        trouble.code == 404 or (trouble.code == 409 and "UID" in trouble.message)
-    )

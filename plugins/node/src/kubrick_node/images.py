@@ -6,6 +6,7 @@ from typing import Any
 
 import trio
 
+from kubrick_node.duration import go_duration
 from kubrick_node.runtime import ContainerRuntime
 
 Object = dict[str, Any]
@@ -48,16 +49,6 @@ class Images:
             await self._runtime.ensure_image(pod, container, secrets)
             ended = trio.current_time()
         there = await self._runtime.image_status(image)
-        took, waited = _go_duration(ended - began), _go_duration(ended - asked)
+        took, waited = go_duration(round(ended - began, 3)), go_duration(round(ended - asked, 3))
         size = f" Image size: {there.size} bytes." if there is not None else ""
         return f'Successfully pulled image "{image}" in {took} ({waited} including waiting).{size}'
-
-
-def _go_duration(seconds: float) -> str:
-    """As Go writes a duration rounded to milliseconds."""
-    milli = round(seconds * 1000)
-    if milli < 1000:
-        return f"{milli}ms"
-    if milli < 60_000:
-        return f"{milli / 1000:g}s"
-    return f"{milli // 60_000}m{milli % 60_000 / 1000:g}s"

@@ -146,7 +146,7 @@ class Node:
         start, stop, lives, mirrored = agent.pod_changed, agent.pod_gone, agent.has_worker, agent.report_again
         statics = StaticPods(folder, self.node_name, client, lambda: agent.node, start, stop, lives, mirrored)
         statics.look()
-        agent.shown = statics.shown
+        agent.statuses.shown = statics.shown
         return statics
 
     def _watch_pods(self, pods: Informer, agent: NodeAgent) -> None:

@@ -18,6 +18,8 @@ LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 STATUS_SECONDS = 10.0
+RUNTIME_SECONDS = 5.0
+"""The runtime is asked this often whether pods can be run."""
 REPORT_SECONDS = 300.0
 """A status that did not change is written this often all the same."""
 

@@ -6,11 +6,12 @@ import trio
 
 from kubrick_kernel import ConfigurationError, get_logger
 from kubrick_node import machine as facts
-from kubrick_node.agent import TROUBLE, NodeAgent
+from kubrick_node.agent import NodeAgent
 from kubrick_node.collector import Collector
 from kubrick_node.eviction import IMAGEFS, Observed, Threshold, Watch, thresholds
 from kubrick_node.garbage import Policy
 from kubrick_node.measure import Measure
+from kubrick_node.persistence import TROUBLE
 from kubrick_node.pressure import Hands, Pressure, Timing
 from kubrick_node.runtime import ContainerRuntime, RuntimeFailure
 from kubrick_node.settings import Settings

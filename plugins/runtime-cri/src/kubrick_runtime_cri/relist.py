@@ -11,6 +11,7 @@ from collections.abc import Callable
 import trio
 
 from kubrick_kernel import get_logger
+from kubrick_node.duration import go_duration
 from kubrick_runtime_cri.calls import Calls
 from kubrick_runtime_cri.channel import RPCError
 from kubrick_runtime_cri.config import POD_UID
@@ -24,6 +25,8 @@ GATHER_SECONDS = 0.01
 SETTLE_SECONDS = (0.05, 0.25, 1.0)
 LISTEN_AGAIN_SECONDS = 1.0
 LISTEN_AGAIN_LIMIT = 60.0
+THRESHOLD_SECONDS = 180.0
+"""So long without a list, and the node isn't ready (the kubelet's relistThreshold)."""
 _TOPICS = ("/tasks/exit", "/tasks/oom", "/tasks/delete", "/containers/delete")
 
 
@@ -39,6 +42,7 @@ class Relist:
         self._look_at: list[float] = []
         self._listening = 0
         self.down = ""
+        self._active_at = math.inf
 
     def note(self, id_: str, uid: str, state: int) -> None:
         """Something was brought about by us: it is no news."""
@@ -48,7 +52,17 @@ class Relist:
         """The ids of what was last seen in `state`."""
         return [id_ for id_, (_, there) in self._known.items() if there == state]
 
+    @property
+    def problem(self) -> str:
+        """What the node says of itself when nothing could be listed for too long, "" before."""
+        idle = trio.current_time() - self._active_at
+        if idle <= THRESHOLD_SECONDS:
+            return ""
+        seen = f"pleg was last seen active {go_duration(idle)} ago"
+        return f"PLEG is not healthy: {seen}; threshold is {go_duration(THRESHOLD_SECONDS)}"
+
     async def run(self) -> None:
+        self._active_at = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._listen)
             while True:
@@ -73,6 +87,7 @@ class Relist:
                 log.warning("container runtime is down", error=str(error))
             self.down = str(error)
             return
+        self._active_at = trio.current_time()
         if self.down:
             log.info("container runtime is back")
             self.down = ""

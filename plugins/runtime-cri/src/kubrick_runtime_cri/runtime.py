@@ -52,6 +52,7 @@ from kubrick_runtime_cri.states import (
     READY,
     RUNNING,
     addresses,
+    aggregate,
     by_name,
     container_state,
     falls_back,
@@ -142,8 +143,8 @@ class CRIRuntime(ContainerRuntime):
         try:
             response = await self._cri("Status", HEALTH_SECONDS)
         except RPCError:
-            return RuntimeHealth(False, DOWN, self._driver)
-        problems = [
+            return RuntimeHealth(False, aggregate([DOWN, self._relist.problem]), self._driver)
+        problems = [self._relist.problem] + [
             f"{'container runtime network' if c.type == 'NetworkReady' else 'container runtime'} not ready: "
             f"{c.type}=false reason:{c.reason} message:{c.message}"
             for c in response.status.conditions
@@ -153,7 +154,7 @@ class CRIRuntime(ContainerRuntime):
         handlers = tuple(handler.name for handler in response.runtime_handlers)
         strict = response.features.supplemental_groups_policy if response.HasField("features") else None
         deep = tuple(one.name for one in response.runtime_handlers if one.features.recursive_read_only_mounts)
-        return RuntimeHealth(not problems, ", ".join(problems), self._driver, handlers, deep, strict)
+        return RuntimeHealth(not any(problems), aggregate(problems), self._driver, handlers, deep, strict)
 
     # Looking
 

@@ -136,3 +136,9 @@ def pod_stats(containers: Iterable[Any], network: Any | None) -> PodStats:
         for i in interfaces
     }
     return PodStats(tuple((c.attributes.metadata.name, usage(c)) for c in containers), tuple(traffic.values()))
+
+
+def aggregate(problems: Iterable[str]) -> str:
+    """Several problems as one, as Kubernetes writes them; empty ones are none."""
+    found = list(dict.fromkeys(filter(None, problems)))
+    return found[0] if len(found) == 1 else f"[{', '.join(found)}]" if found else ""
