@@ -21,13 +21,14 @@ from kubrick_node.agent import NodeAgent
 from kubrick_node.cgroups import Cgroups
 from kubrick_node.images import Images
 from kubrick_node.mirrors import StaticPods
+from kubrick_node.place import Place
 from kubrick_node.references import References
 from kubrick_node.register import Condition, Machine
 from kubrick_node.runtime import ContainerRuntime
 from kubrick_node.serving.open import Serving, address_of
 from kubrick_node.settings import Settings
 from kubrick_node.statics import is_mirror
-from kubrick_node.surroundings import Place, Surroundings
+from kubrick_node.surroundings import Surroundings
 from kubrick_node.tokens import Tokens
 from kubrick_node.upkeep import Upkeep, wanted_thresholds
 from kubrick_node.volumes import VolumePlugin
@@ -90,17 +91,7 @@ class Node:
         recorder = EventRecorder(client, "kubelet", self.node_name)
         upkeep = Upkeep(settings, self.root, runtime)
         cgroups = self._cgroups((await runtime.health()).cgroup_driver)
-        around = Surroundings(
-            self._place(self.machine),
-            runtime,
-            references,
-            Tokens(client, kernel.clock),
-            services,
-            self._volume_plugins(),
-            Images(runtime, settings.image_pulls),
-            cgroups,
-            settings.max_container_restart_period,
-        )
+        around = self._surroundings(self.machine, runtime, client, references, services, cgroups)
         agent = NodeAgent(
             self.machine,
             client,
@@ -136,6 +127,27 @@ class Node:
             if trio.current_effective_deadline() == -math.inf and not settings.keep_pods:
                 with trio.move_on_after(END_SECONDS, shield=True):
                     await self._end_pods(runtime, around, cgroups)
+
+    def _surroundings(
+        self,
+        machine: Machine,
+        runtime: ContainerRuntime,
+        client: Client,
+        references: References,
+        services: Informer,
+        cgroups: Cgroups | None,
+    ) -> Surroundings:
+        return Surroundings(
+            self._place(machine),
+            runtime,
+            references,
+            Tokens(client, self._kernel.clock),
+            services,
+            self._volume_plugins(),
+            Images(runtime, self._settings.image_pulls),
+            cgroups,
+            self._settings.max_container_restart_period,
+        )
 
     def _stir(self, uid: str) -> None:
         if self.agent is not None:

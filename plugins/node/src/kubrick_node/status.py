@@ -18,6 +18,9 @@ Object = dict[str, Any]
 
 CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
+Verdict = tuple[bool, str, str]
+"""Whether a condition holds, reason and message."""
+
 
 def pod_status(
     pod: Object,
@@ -50,13 +53,7 @@ def pod_status(
     generation = pod["metadata"].get("generation")
     if generation:
         status["observedGeneration"] = generation
-    if host_ip:
-        status["hostIP"] = host_ip
-        status["hostIPs"] = [{"ip": host_ip}]
-    ips = _ips(spec, state, old, host_ip)
-    if ips:
-        status["podIP"] = ips[0]
-        status["podIPs"] = [{"ip": ip} for ip in ips]
+    status |= _addresses(host_ip, _ips(spec, state, old, host_ip))
     status["startTime"] = old.get("startTime") or rfc3339(now)
     if init_statuses:
         status["initContainerStatuses"] = init_statuses
@@ -74,6 +71,11 @@ def pod_status(
         lasting = [one for one in status["conditions"] if one["type"] not in (PENDING, IN_PROGRESS)]
         status["conditions"] = [*resize.conditions(before, now), *lasting]
     return status
+
+
+def _addresses(host_ip: str, ips: Sequence[str]) -> Object:
+    found: Object = {"hostIP": host_ip, "hostIPs": [{"ip": host_ip}]} if host_ip else {}
+    return {**found, "podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]} if ips else found
 
 
 def _ips(spec: Object, state: PodState, old: Object, host_ip: str) -> tuple[str, ...]:
@@ -217,53 +219,53 @@ def _conditions(
     """The kubelet's five conditions, and everybody else's as they were."""
     before = {c["type"]: c for c in pod.get("status", {}).get("conditions") or ()}
     generation = pod["metadata"].get("generation")
-    wanted: dict[str, tuple[bool, str, str]] = {}
+    wanted: dict[str, Verdict] = {}
     wanted["PodReadyToStartContainers"] = (state.sandbox_ready and bool(state.sandbox_id), "", "")
-    incomplete = [
-        s["name"]
-        for c, s in zip(inits, init_statuses, strict=True)
-        if not (s["started"] if is_sidecar(c) else s["ready"])
-    ]
-    if phase == "Succeeded":
-        wanted["Initialized"] = (True, "PodCompleted", "")
-    elif incomplete:
-        text = f"containers with incomplete status: [{' '.join(incomplete)}]"
-        wanted["Initialized"] = (False, "ContainersNotInitialized", text)
-    else:
-        wanted["Initialized"] = (True, "", "")
-    watched = [
-        *statuses,
-        *(s for c, s in zip(inits, init_statuses, strict=True) if is_sidecar(c)),
-    ]
-    unready = [s["name"] for s in watched if not s["ready"]]
-    if phase == "Succeeded":
-        all_ready = (False, "PodCompleted", "")
-    elif phase == "Failed":
-        all_ready = (False, "PodFailed", "")
-    elif unready:
-        all_ready = (False, "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
-    else:
-        all_ready = (True, "", "")
-    wanted["ContainersReady"] = all_ready
-    wanted["Ready"] = all_ready
-    closed = [
-        gate["conditionType"]
-        for gate in pod["spec"].get("readinessGates") or ()
-        if before.get(gate["conditionType"], {}).get("status") != "True"
-    ]
-    if all_ready[0] and closed:
-        text = "; ".join(
-            f'the status of pod readiness gate "{gate}" is not "True", but {before[gate]["status"]}'
-            if gate in before
-            else f'corresponding condition of pod readiness gate "{gate}" does not exist.'
-            for gate in closed
-        )
-        wanted["Ready"] = (False, "ReadinessGatesNotReady", text)
+    sidecars = [s for c, s in zip(inits, init_statuses, strict=True) if is_sidecar(c)]
+    others = [s for c, s in zip(inits, init_statuses, strict=True) if not is_sidecar(c)]
+    incomplete = {s["name"] for s in sidecars if not s["started"]} | {s["name"] for s in others if not s["ready"]}
+    wanted["Initialized"] = _initialized(phase, [s["name"] for s in init_statuses if s["name"] in incomplete])
+    unready = [s["name"] for s in (*statuses, *sidecars) if not s["ready"]]
+    wanted["ContainersReady"] = _containers_ready(phase, unready)
+    gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or ()]
+    wanted["Ready"] = _ready(wanted["ContainersReady"], gates, before)
     if "PodScheduled" not in before:
         wanted["PodScheduled"] = (True, "", "")
     ours = [_condition(name, *wanted[name], before.get(name), generation, now) for name in CONDITIONS if name in wanted]
-    others = [c for name, c in before.items() if name not in wanted]
-    return ours + others
+    return ours + [c for name, c in before.items() if name not in wanted]
+
+
+def _initialized(phase: str, incomplete: Sequence[str]) -> Verdict:
+    if phase == "Succeeded":
+        return True, "PodCompleted", ""
+    if incomplete:
+        text = f"containers with incomplete status: [{' '.join(incomplete)}]"
+        return False, "ContainersNotInitialized", text
+    return True, "", ""
+
+
+def _containers_ready(phase: str, unready: Sequence[str]) -> Verdict:
+    if phase == "Succeeded":
+        return False, "PodCompleted", ""
+    if phase == "Failed":
+        return False, "PodFailed", ""
+    if unready:
+        return False, "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
+    return True, "", ""
+
+
+def _ready(containers: Verdict, gates: Sequence[str], before: Mapping[str, Object]) -> Verdict:
+    """The containers' verdict, and that of whoever else has a say."""
+    closed = [gate for gate in gates if before.get(gate, {}).get("status") != "True"]
+    if not containers[0] or not closed:
+        return containers
+    text = "; ".join(
+        f'the status of pod readiness gate "{gate}" is not "True", but {before[gate]["status"]}'
+        if gate in before
+        else f'corresponding condition of pod readiness gate "{gate}" does not exist.'
+        for gate in closed
+    )
+    return False, "ReadinessGatesNotReady", text
 
 
 def disruption(message: str, now: datetime) -> Object:

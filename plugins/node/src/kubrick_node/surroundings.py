@@ -1,30 +1,22 @@
 """What a pod needs around its containers on a real machine: volumes, environment, hosts file, DNS. Thin: every
-decision is elsewhere.
+decision is elsewhere."""
 
-Everything of a pod stands under one directory, so that a restarted agent finds it again and an orphan can be
-taken down without anybody remembering it::
-
-    pods/<uid>/volumes/<plugin>/<volume>     what VolumePlugins set up
-    pods/<uid>/subpaths/<volume>/<container>/<index>
-    pods/<uid>/etc-hosts
-"""
-
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from kubrick_kernel import get_logger
 from kubrick_node.actions import Actions
 from kubrick_node.cgroups import Cgroups
 from kubrick_node.environment import BadEnvironment, World, environment, service_variables
-from kubrick_node.expansion import expand, unknown_names
-from kubrick_node.hosts import hosts_file, kernel_hostname, pod_hostname
+from kubrick_node.hosts import kernel_hostname, pod_hostname
 from kubrick_node.images import Images
+from kubrick_node.mounts import mounts
+from kubrick_node.place import Place
 from kubrick_node.plan import BACKOFF_LIMIT, StartContainer
 from kubrick_node.qos import CgroupLimits
 from kubrick_node.references import References, environment_references, pod_references
@@ -32,7 +24,6 @@ from kubrick_node.resolv import Resolution, parse_resolv_conf, resolve
 from kubrick_node.runtime import (
     ContainerRuntime,
     ContainerSpec,
-    Mount,
     PodState,
     RuntimeFailure,
     SandboxSpec,
@@ -42,7 +33,7 @@ from kubrick_node.volumes import Mounted, VolumeFailure, VolumeJob, VolumePlugin
 from kubrick_node.volumes.kinds import remove_tree
 from kubrick_node.volumes.ownership import fs_group, fs_user
 from kubrick_node.volumes.payload import text_of
-from kubrick_node.volumes.subpath import bind_subpath, read_beneath
+from kubrick_node.volumes.subpath import read_beneath
 
 log = get_logger("node")
 
@@ -50,20 +41,6 @@ Object = dict[str, Any]
 Propagation = Literal["None", "HostToContainer", "Bidirectional"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 122.0
-
-
-@frozen
-class Place:
-    """Where and what this node is, as its pods see it."""
-
-    root: Path
-    node_name: str
-    host_ip: str
-    allocatable: Mapping[str, str]
-    cluster_dns: tuple[str, ...] = ()
-    cluster_domain: str = "cluster.local"
-    resolv_conf: Path | None = Path("/etc/resolv.conf")
-    host_file: Path = Path("/etc/hosts")
 
 
 class Services(Protocol):
@@ -131,7 +108,7 @@ class Surroundings:
     # Volumes
 
     def directory(self, uid: str) -> Path:
-        return self.place.root / "pods" / uid
+        return self.place.directory(uid)
 
     def mounted(self, uid: str) -> Mapping[str, Mounted]:
         """A pod's volumes that are up, by name."""
@@ -276,6 +253,7 @@ class Surroundings:
             listed = ", ".join(keys)
             text = f"Keys [{listed}] from the EnvFrom {kind} {where} were skipped since they are considered invalid "
             warn("InvalidEnvironmentVariableNames", text + "environment variable names.")
+        uid, deep = pod["metadata"]["uid"], await self._deep_mounts(pod, container)
         return ContainerSpec(
             pod,
             container,
@@ -285,7 +263,7 @@ class Surroundings:
             tuple(made.variables.items()),
             made.command(container),
             made.args(container),
-            tuple(self._mounts(pod, container, state.ips, made.variables, await self._deep_mounts(pod, container))),
+            tuple(mounts(self.place, self.mounted(uid), pod, container, state.ips, made.variables, deep)),
             self.sandbox_spec(pod)[0],
         )
 
@@ -328,74 +306,6 @@ class Surroundings:
         wanted = any(mount.get("recursiveReadOnly") for mount in container.get("volumeMounts") or ())
         return wanted and await self.runtime_handler(pod) in (await self.runtime.health()).recursive_read_only
 
-    def _mounts(
-        self, pod: Object, container: Object, ips: Sequence[str], variables: Mapping[str, str], deep: bool
-    ) -> Iterable[Mount]:
-        uid = pod["metadata"]["uid"]
-        mounted = self._volumes[uid].mounted
-        taken = set()
-        for index, wanted in enumerate(container.get("volumeMounts") or ()):
-            there = mounted.get(wanted["name"])
-            if there is None:
-                text = f'cannot find volume "{wanted["name"]}" to mount into container "{container["name"]}"'
-                raise RuntimeFailure("CreateContainerConfigError", text)
-            taken.add(wanted["mountPath"].rstrip("/"))
-            if there.image:
-                yield Mount(wanted["mountPath"], wanted.get("subPath") or "", True, image=there.image)
-                continue
-            path = self._mounted_path(pod, container, wanted, index, there, variables)
-            propagation: Propagation = wanted.get("mountPropagation") or "None"
-            read_only = bool(wanted.get("readOnly")) or there.read_only
-            recursive = recursively_read_only(wanted, deep)
-            yield Mount(wanted["mountPath"], str(path), read_only, propagation, recursive)
-        if "/etc/hosts" not in taken:
-            yield Mount("/etc/hosts", str(self._write_hosts(pod, ips)))
-
-    def _mounted_path(
-        self,
-        pod: Object,
-        container: Object,
-        wanted: Object,
-        index: int,
-        there: Mounted,
-        variables: Mapping[str, str],
-    ) -> Path:
-        expression = wanted.get("subPathExpr")
-        part = wanted.get("subPath") or ""
-        if expression:
-            unknown = unknown_names(expression, variables)
-            if unknown:
-                text = f"missing value for {unknown[0]!r} in subPathExpr {expression!r}"
-                raise RuntimeFailure("CreateContainerConfigError", text)
-            part = expand(expression, variables)
-        if not part:
-            return there.path
-        uid = pod["metadata"]["uid"]
-        target = self.directory(uid) / "subpaths" / wanted["name"] / container["name"] / str(index)
-        try:
-            return bind_subpath(there.path, part, target)
-        except (VolumeFailure, OSError) as error:
-            # The user is not told more: it would be about the machine's files.
-            log.warning("subPath not prepared", pod=pod["metadata"]["name"], volume=wanted["name"], error=str(error))
-            text = f'failed to prepare subPath for volumeMount "{wanted["name"]}" of container "{container["name"]}"'
-            raise RuntimeFailure("CreateContainerConfigError", text) from None
-
-    def _write_hosts(self, pod: Object, ips: Sequence[str]) -> Path:
-        """In place, not by renaming: the file is mounted into running containers."""
-        place = self.place
-        hostname, domain = pod_hostname(pod, place.cluster_domain, place.node_name)
-        own = place.host_file.read_text() if pod["spec"].get("hostNetwork") and place.host_file.exists() else ""
-        text = hosts_file(pod, ips, hostname, domain, own)
-        file = self.directory(pod["metadata"]["uid"]) / "etc-hosts"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.exists() or file.read_text() != text:
-            file.write_text(text)
-            file.chmod(0o644)
-            group = fs_group(pod)
-            if group is not None and os.geteuid() == 0:
-                os.chown(file, -1, group)
-        return file
-
     # The end
 
     async def release(self, pod: Object) -> None:
@@ -431,28 +341,10 @@ class Surroundings:
 
     def known_uids(self) -> list[str]:
         """Pods there is anything of on disk."""
-        pods = self.place.root / "pods"
+        pods = self.place.pods
         return sorted(path.name for path in pods.iterdir()) if pods.exists() else []
 
     async def forget_orphan(self, uid: str) -> None:
         """Take down what a pod left that nobody knows any more."""
         await self._take_down(uid)
         await remove_tree(self.directory(uid))
-
-
-def recursively_read_only(mount: Object, possible: bool) -> bool:
-    """Whether a mount is read-only with all that is mounted below (KEP-3857). Raises RuntimeFailure when it can't be
-    and has to."""
-    mode = mount.get("recursiveReadOnly") or "Disabled"
-    if mode == "Disabled":
-        return False
-    wants = f'volume "{mount["name"]}" requested recursive read-only mode, but it is not'
-    if not mount.get("readOnly"):
-        problem = f"{wants} read-only"
-    elif (mount.get("mountPropagation") or "None") != "None":
-        problem = f'{wants} compatible with propagation "{mount["mountPropagation"]}"'
-    elif mode == "Enabled" and not possible:
-        problem = f"{wants} supported by the runtime"
-    else:
-        return possible
-    raise RuntimeFailure("CreateContainerConfigError", problem)

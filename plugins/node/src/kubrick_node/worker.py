@@ -4,16 +4,16 @@ to do and status.py what to say.
 On a real machine a pod also has surroundings (volumes, probes, hooks); without them the worker has no task but
 its own, and a pod costs next to nothing."""
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
 from kubrick_kernel import Clock, get_logger
 from kubrick_node.actuating import Actuating
+from kubrick_node.changes import is_leaving, matters
 from kubrick_node.checking import Checks
 from kubrick_node.lost import with_lost
 from kubrick_node.plan import (
@@ -23,12 +23,14 @@ from kubrick_node.plan import (
     StopContainer,
     decide,
 )
+from kubrick_node.reporter import Reporter
 from kubrick_node.resizing import ERROR, Resize, adopted
 from kubrick_node.runtime import ContainerRuntime, PodState, RuntimeFailure
 from kubrick_node.starting import Starting
 from kubrick_node.status import disruption, pod_status
 from kubrick_node.stopping import Stopping, grace_of
 from kubrick_node.surroundings import Surroundings
+from kubrick_node.telling import Telling
 from kubrick_node.volumes import VolumeFailure
 
 Object = dict[str, Any]
@@ -42,29 +44,7 @@ RESIZE_SECONDS = 10.0
 """How soon a resize that failed is tried again."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Between tries while the runtime doesn't answer."""
-SAY_SECONDS = 10.0
-"""How often a container's waiting is told of."""
-MOUNT_SECONDS = 123.0
-"""How long volumes may take before the pod is said to be stuck."""
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
-
-
-class Reporter(Protocol):
-    """Where a worker's findings go."""
-
-    host_ip: str
-
-    def status(self, worker: "PodWorker", status: Object) -> None:
-        """Write the status to the API soon; a later one replaces it."""
-        ...
-
-    async def finished(self, worker: "PodWorker", status: Object) -> None:
-        """Everything has stopped: write the last status, then remove the pod from the API."""
-        ...
-
-    def event(self, pod: Object, kind: str, reason: str, message: str, container: str = "") -> None:
-        """An event about the pod (or about one of its containers)."""
-        ...
 
 
 class PodWorker:
@@ -88,6 +68,7 @@ class PodWorker:
         """All that the pod had on the node has been given back."""
         self._runtime = runtime
         self._reporter = reporter
+        self._telling = Telling(reporter.event)
         self._clock = clock
         self._ended_callback = ended
         self._around = around
@@ -106,8 +87,6 @@ class PodWorker:
         self._actuating = Actuating(self.resize, runtime, around, reporter.event, self._stopping)
         self._unreported = False
         self._ended_at: dict[str, float] = {}
-        self._said_at: dict[tuple[str, str], float] = {}
-        self._unmounted_since = math.inf
 
     def wake(self) -> None:
         """Something may have changed: look again."""
@@ -128,10 +107,10 @@ class PodWorker:
     def update(self, pod: Object) -> None:
         """A newer version from the API."""
         before, self.pod = self.pod, pod
-        if _deleted(pod):
-            if not _deleted(before) or grace_of(pod) < self._grace:
+        if is_leaving(pod):
+            if not is_leaving(before) or grace_of(pod) < self._grace:
                 self._interrupt()
-        elif _matters(before, pod):
+        elif matters(before, pod):
             if self._around is not None:
                 self._around.pod_changed(pod)
             self._wake.set()
@@ -181,7 +160,7 @@ class PodWorker:
 
     @property
     def _leaving(self) -> bool:
-        return self._vanished or _deleted(self.pod)
+        return self._vanished or is_leaving(self.pod)
 
     async def _run(self) -> None:
         pause = 0.0
@@ -281,17 +260,9 @@ class PodWorker:
             refresh_at = await self._around.keep_up(self.pod)
         except VolumeFailure:
             failed, pause = self._around.failures(self.uid)
-            for name, why in failed.items():
-                text = f'MountVolume.SetUp failed for volume "{name}" : {why}'
-                self._reporter.event(self.pod, "Warning", "FailedMount", text)
-            self._unmounted_since = min(self._unmounted_since, now := trio.current_time())
-            if now >= self._unmounted_since + MOUNT_SECONDS:
-                self._unmounted_since = now
-                text = f"Unable to attach or mount volumes: unmounted volumes=[{' '.join(sorted(failed))}], "
-                text += "unattached volumes=[], failed to process volumes=[]: context deadline exceeded"
-                self._reporter.event(self.pod, "Warning", "FailedMount", text)
-            return now + pause, False
-        self._unmounted_since = math.inf
+            self._telling.unmounted(self.pod, failed)
+            return trio.current_time() + pause, False
+        self._telling.mounted()
         return refresh_at, True
 
     async def _perform(self, plan: Plan, state: PodState) -> bool:
@@ -319,19 +290,7 @@ class PodWorker:
     # Status
 
     def _report(self, state: PodState, waiting: Mapping[str, tuple[str, str]]) -> Object:
-        for name, (reason, message) in waiting.items():
-            now = trio.current_time()
-            if now < self._said_at.get((name, reason), -math.inf) + SAY_SECONDS:
-                continue
-            self._said_at[name, reason] = now
-            if reason == "CrashLoopBackOff":
-                metadata = self.pod["metadata"]
-                where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
-                text = f"Back-off restarting failed container {name} in pod {where}"
-                self._reporter.event(self.pod, "Warning", "BackOff", text, name)
-            elif reason == "ImagePullBackOff":
-                self._reporter.event(self.pod, "Normal", "BackOff", message.partition(": ")[0], name)
-                self._reporter.event(self.pod, "Warning", "Failed", f"Error: {reason}", name)
+        self._telling.waiting(self.pod, waiting)
         status = self._status(state, waiting)
         if status != self.pod.get("status") or self._unreported:
             self._unreported = False
@@ -374,7 +333,7 @@ class PodWorker:
         """The node gave the pod up."""
         if not self._wound_up:
             state = await self._observe()
-            self._announce_stop(state)
+            self._telling.stopping(self.pod, state)
             grace = grace_of(self.pod) if self._fail_grace is None else self._fail_grace
             await self._stopping.all(self.pod, state, grace)
             state = await self._observe()
@@ -390,7 +349,7 @@ class PodWorker:
         if self._checks is not None:
             self._checks.stop()
         state = await self._persist(self._observe)
-        self._announce_stop(state)
+        self._telling.stopping(self.pod, state)
         stopped = False
         while not stopped:
             self._grace = grace_of(self.pod)
@@ -421,31 +380,3 @@ class PodWorker:
             except (RuntimeFailure, OSError) as failure:
                 self._reporter.event(self.pod, "Warning", "FailedKillPod", f"error killing pod: {failure}")
             await trio.sleep(RETRY_SECONDS)
-
-    def _announce_stop(self, state: PodState) -> None:
-        for container in state.containers:
-            if container.state == "running":
-                text = f"Stopping container {container.name}"
-                self._reporter.event(self.pod, "Normal", "Killing", text, container.name)
-
-
-def _deleted(pod: Object) -> bool:
-    return "deletionTimestamp" in pod["metadata"]
-
-
-def _matters(before: Object, after: Object) -> bool:
-    """Whether a change is more than the echo of our own status: others write there too, as the node's controller
-    does while the node is not ready."""
-    if before["spec"].get("readinessGates") or _readiness(before) != _readiness(after):
-        return True
-    old, new = before["metadata"], after["metadata"]
-    return bool(
-        before["spec"] != after["spec"]
-        or old.get("annotations") != new.get("annotations")
-        or old.get("labels") != new.get("labels")
-    )
-
-
-def _readiness(pod: Object) -> str | None:
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return next((one["status"] for one in conditions if one["type"] == "Ready"), None)
