@@ -173,7 +173,9 @@ async def test_a_bad_script_is_shown_where_people_look(autojump_clock: MockClock
 
 
 async def test_a_pod_is_resized_though_nothing_runs(autojump_clock: MockClock, cluster: Cluster, hollow_nodes):
-    await cluster.client.create(PODS, scripted(), "default")
+    burstable = scripted()
+    burstable["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "10m"}}
+    await cluster.client.create(PODS, burstable, "default")
     pod = await cluster.until(PODS, "web", lambda p: state(p)[0] == "running")
     (name,) = (one["name"] for one in pod["spec"]["containers"])
     more = {"requests": {"cpu": "20m"}}
