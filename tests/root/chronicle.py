@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from machines import Machine
+from machines import PATIENCE, Machine
 
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -25,7 +25,7 @@ class Chronicle:
 
     def _watch(self, machine: Machine, path: str) -> subprocess.Popen[str]:
         kubeconfig = str(machine.data / "admin.kubeconfig")
-        command = ["kubectl", "--kubeconfig", kubeconfig, "get", "--raw", f"{path}?watch=true&timeoutSeconds=600"]
+        command = ["kubectl", "--kubeconfig", kubeconfig, "get", "--raw", f"{path}?watch=true&timeoutSeconds=3600"]
         watch = subprocess.Popen(machine.inside(*command), stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._read, args=(watch, path), daemon=True).start()
         return watch
@@ -44,7 +44,7 @@ class Chronicle:
             if watch.stdout is not None:
                 watch.stdout.close()
 
-    def until(self, question: Callable[[], T | None], seconds: float = 20.0, about: str = "") -> T:
+    def until(self, question: Callable[[], T | None], seconds: float = PATIENCE, about: str = "") -> T:
         """The first answer that isn't nothing."""
         found: list[T] = []
 
@@ -83,17 +83,19 @@ class Chronicle:
                     found[waiting["reason"], waiting.get("message", "")] = None
         return list(found)
 
-    def until_waiting(self, name: str, reason: str, seconds: float = 20.0, listed: str = "containerStatuses") -> str:
+    def until_waiting(
+        self, name: str, reason: str, seconds: float = PATIENCE, listed: str = "containerStatuses"
+    ) -> str:
         """The message of the first such waiting."""
         answer = self.until(
             lambda: [text for why, text in self.waited(name, listed) if why == reason], seconds, about=name
         )
         return answer[0]
 
-    def until_running(self, name: str, seconds: float = 20.0) -> Object:
+    def until_running(self, name: str, seconds: float = PATIENCE) -> Object:
         return self.until(lambda: self.status(name) if self.is_ready(name) else None, seconds, about=name)
 
-    def until_phase(self, name: str, phase: str, seconds: float = 20.0) -> Object:
+    def until_phase(self, name: str, phase: str, seconds: float = PATIENCE) -> Object:
         return self.until(
             lambda: self.status(name) if self.status(name).get("phase") == phase else None, seconds, about=name
         )
@@ -112,7 +114,7 @@ class Chronicle:
             if one["involvedObject"]["name"] == name
         ]
 
-    def until_told(self, name: str, kind: str, reason: str, seconds: float = 20.0) -> list[str]:
+    def until_told(self, name: str, kind: str, reason: str, seconds: float = PATIENCE) -> list[str]:
         """The messages of the events of this reason."""
         return self.until(
             lambda: [text for of, why, text, _ in self.told(name) if (of, why) == (kind, reason)], seconds, about=name

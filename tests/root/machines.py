@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,8 +26,9 @@ Object = dict[str, Any]
 IMAGE = "kubrick.test/busybox:1"
 ROOMY = 'eviction_hard = {"memory.available" = "50Mi"}\nimage_gc_high_threshold_percent = 100\n'
 """Settings of a node that has enough of everything, however full the disk it is tested on."""
-READY_SECONDS = 30.0
-END_SECONDS = 60.0
+PATIENCE = 60.0
+READY_SECONDS = 90.0
+END_SECONDS = 120.0
 CGROUPS = Path("/sys/fs/cgroup")
 pause = threading.Event()
 
@@ -50,7 +52,7 @@ class Machine:
     def inside(self, *command: str) -> list[str]:
         return ["nsenter", f"--net=/run/netns/{self.name}", *command]
 
-    def run(self, *command: str, text: str = "", seconds: float = 30.0) -> str:
+    def run(self, *command: str, text: str = "", seconds: float = 90.0) -> str:
         """Its standard output. Raises AssertionError with all it said."""
         done = subprocess.run(self.inside(*command), input=text, capture_output=True, text=True, timeout=seconds)
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.told()}"
@@ -61,7 +63,7 @@ class Machine:
 
     def kubrick(self, *arguments: str) -> str:
         chosen = ("-f", str(self.file), "--data-dir", str(self.data))
-        return self.run(sys.executable, "-m", "kubrick_kernel", *arguments, *chosen, seconds=90)
+        return self.run(sys.executable, "-m", "kubrick_kernel", *arguments, *chosen, seconds=180)
 
     def kubectl(self, *arguments: str, text: str = "") -> str:
         return self.run("kubectl", "--kubeconfig", str(self.data / "admin.kubeconfig"), *arguments, text=text)
@@ -95,7 +97,7 @@ class Machine:
             found = re.search(r"ready in ([\d.]+) s", self.told())
             return found.group(1) if found else None
 
-        return float(eventually(ready, READY_SECONDS))
+        return float(eventually(ready, READY_SECONDS, self.told))
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ctrl-C, or worse; its exit code."""
@@ -163,14 +165,17 @@ def parent(pid: int) -> int:
         return 0
 
 
-def eventually(question: Callable[[], T | None], seconds: float = 20.0) -> T:
-    """The first answer that isn't nothing."""
-    for _ in range(int(seconds / 0.05)):
+def eventually(question: Callable[[], T | None], seconds: float = PATIENCE, state: Callable[[], object] = str) -> T:
+    """The first answer that isn't nothing. `seconds` are of the clock, however slow the machine, and there is at least
+    one question after they are over; `state` says what to show when it never comes true."""
+    deadline = time.perf_counter() + seconds
+    while True:
+        late = time.perf_counter() >= deadline
         answer = question()
         if answer:
             return answer
+        assert not late, f"not within {seconds:.0f} s; last: {answer!r} {state()}"
         pause.wait(0.05)
-    raise AssertionError(f"not within {seconds:.0f} s")
 
 
 def container(command: str, **more: Any) -> Object:
@@ -187,7 +192,7 @@ def running(machine: Machine, name: str) -> Object:
         one = machine.get("pod", name)
         return one if one["status"].get("phase") == "Running" else None
 
-    return eventually(state)
+    return eventually(state, state=lambda: machine.get("pod", name)["status"])
 
 
 def process_of(pod: Object) -> int:

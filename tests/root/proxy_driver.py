@@ -57,11 +57,13 @@ async def answer(cluster: Cluster, proxy: Proxy, line: str) -> Object:
     if "nft" in asked:
         await trio.run_process(["nft", "-f", "-"], stdin=asked["nft"].encode())
     if asked.get("wait"):
-        with trio.move_on_after(5):
+        with trio.move_on_after(30):
             while proxy.metrics.transactions == sent:  # noqa: ASYNC110 -- the kernel's state has no event
                 await trio.sleep(0.01)
     else:
         await trio.sleep(0.05)  # the watches bring what was written
+        for _ in range(100):  # however little the machine has let us run meanwhile
+            await trio.lowlevel.checkpoint()
     await proxy.settled()
     return {"transactions": proxy.metrics.transactions - sent, "ports": proxy.ports}
 

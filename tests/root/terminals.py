@@ -13,7 +13,7 @@ from types import TracebackType
 
 from kubrick_kernel import SystemClock
 
-SECONDS = 20.0
+SECONDS = 60.0
 INTERRUPT = "\x03"
 clock = SystemClock()
 

@@ -60,7 +60,7 @@ class Box:
 def sh(*words: str, ns: str = "") -> str:
     """Run a command, in a namespace."""
     command = ["nsenter", f"--net={ns}", *words] if ns else [*words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def talk(client: str, to: str, port: int, server: str, at: str, server_port: int
             made.close()
             raise
         made.listen()
-        made.settimeout(3)
+        made.settimeout(15)
         return made
 
     with inside(server, listen) as listening, inside(client, lambda: connect(to, port, patience)):
@@ -436,7 +436,7 @@ class Agent:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
         )
         return done.returncode, json.loads(done.stdout) if done.stdout else None
 
@@ -453,7 +453,7 @@ def agent(host: str, tmp_path: Path) -> Iterator[Agent]:
         assert process.stdout.readline() == "ready\n"
         yield Agent(process, tmp_path / "d" / "cni" / "bin", host)
         process.stdin.close()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     finally:
         process.kill()
         process.wait()
@@ -583,7 +583,7 @@ def test_a_udp_client_that_keeps_its_port_reaches_the_container_that_came_later(
     def bound() -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         made.bind(("0.0.0.0", PORT))
-        made.settimeout(3)
+        made.settimeout(15)
         return made
 
     udp = {"HostPort": HOST_PORT, "ContainerPort": PORT, "Protocol": "udp"}

@@ -95,7 +95,7 @@ def test_pods_kept_by_the_cluster_file_go_on_as_they_were(machine: Machine) -> N
         assert {name: status(machine, name) for name in before} == before
     assert "nothing is left" in machine.kubrick("down"), "whatever was to be kept"
     assert machine.process is not None
-    assert machine.process.wait(5) == 0
+    assert machine.process.wait(30) == 0
     assert machine.remnants() == []
     assert set(switches(machine).split()) == {"0"}
 
@@ -124,7 +124,7 @@ def test_the_machine_reaches_services_though_it_has_no_route_out(machine: Machin
     route = machine.run("ip", "route", "get", address)
     assert "dev lo" in route
     assert "src 10.244.0.1" in route
-    script = "import socket, sys; socket.create_connection((sys.argv[1], 443), 5).close(); print('connected')"
+    script = "import socket, sys; socket.create_connection((sys.argv[1], 443), 20).close(); print('connected')"
     assert machine.run(sys.executable, "-c", script, address) == "connected\n"
 
 

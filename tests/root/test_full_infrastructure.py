@@ -55,7 +55,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         made.close()
 
 
-FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=1).read().decode())"
+FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())"
 
 
 def succeeds(act: Callable[[], str]) -> bool:
@@ -67,7 +67,7 @@ def succeeds(act: Callable[[], str]) -> bool:
 
 def answers(machine: Machine) -> bool:
     """By the Service, from another pod; and by the host port, from the node."""
-    asked = ["sh", "-c", "timeout 1 wget -qO- http://server/"]
+    asked = ["sh", "-c", "timeout 3 wget -qO- http://server/"]
     port = f"http://10.244.0.1:{HOST_PORT}/"
     return succeeds(lambda: machine.kubectl("exec", "client", "--", *asked)) and succeeds(
         lambda: machine.run(sys.executable, "-c", FETCH, port)

@@ -23,7 +23,7 @@ from terminals import INTERRUPT, Terminal
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="real containers need root")]
 
 WANTED = ("1.27", "1.32", "1.33")
-SECONDS = 30.0
+SECONDS = 90.0
 TALK = "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three; exec sleep inf"
 CRASH = "if [ -e /kept/been ]; then echo second; exec sleep inf; fi; touch /kept/been; echo first; exit 4"
 ENDS = "trap exit TERM; while :; do sleep 0.1; done"
@@ -184,9 +184,9 @@ def test_exec_of_what_is_not_there_says_so(kubectl: Kubectl) -> None:
 def test_a_shell_at_a_terminal_knows_its_size_and_passes_its_code(kubectl: Kubectl) -> None:
     with kubectl.at_terminal("exec", "-it", "two", "-c", "main", "--", "sh", rows=33, columns=111) as terminal:
         terminal.until("# ")
-        eventually(lambda: _size(terminal) == "33 111", 5)
+        eventually(lambda: _size(terminal) == "33 111")
         terminal.resize(40, 90)
-        eventually(lambda: _size(terminal) == "40 90", 5)
+        eventually(lambda: _size(terminal) == "40 90")
         terminal.press("exit 7\n")
         assert terminal.ended() == 7
 
@@ -220,7 +220,7 @@ def test_files_are_copied_there_and_back(kubectl: Kubectl, tmp_path: Path) -> No
 FETCH = """
 import sys, urllib.request as u
 from concurrent.futures import ThreadPoolExecutor as Pool
-ask = lambda _: u.urlopen(sys.argv[1], timeout=5).read().decode().strip()
+ask = lambda _: u.urlopen(sys.argv[1], timeout=20).read().decode().strip()
 with Pool(8) as pool: print(*set(pool.map(ask, range(32))))
 """
 
@@ -240,7 +240,7 @@ def test_a_terminal_is_attached_to_the_container(kubectl: Kubectl) -> None:
     with kubectl.at_terminal("attach", "-it", name, rows=31, columns=99) as terminal:
         terminal.press("\n")
         terminal.until("# ")
-        eventually(lambda: _size(terminal) == "31 99", 5)
+        eventually(lambda: _size(terminal) == "31 99")
         terminal.press("exit 5\n")
         terminal.ended()
     eventually(lambda: machine_code(kubectl.machine, name) == 5)
@@ -346,22 +346,22 @@ def test_pods_and_services_answer_through_the_api(kubectl: Kubectl) -> None:
 def test_a_deployment_is_rolled_out_and_waited_for_and_drained(kubectl: Kubectl) -> None:
     name = f"roll-{kubectl.suffix}"
     kubectl("create", "deployment", name, f"--image={IMAGE}", "--replicas=2", "--", "sh", "-c", ENDS)
-    assert "successfully rolled out" in kubectl("rollout", "status", f"deployment/{name}", "--timeout=20s")
+    assert "successfully rolled out" in kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
     kubectl("rollout", "restart", f"deployment/{name}")
-    assert "successfully rolled out" in kubectl("rollout", "status", f"deployment/{name}", "--timeout=20s")
+    assert "successfully rolled out" in kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
     assert "REVISION" in kubectl("rollout", "history", f"deployment/{name}")
     kubectl("rollout", "undo", f"deployment/{name}")
-    assert "successfully rolled out" in kubectl("rollout", "status", f"deployment/{name}", "--timeout=20s")
-    kubectl("wait", "--for=condition=Available", f"deployment/{name}", "--timeout=20s")
-    kubectl("wait", "--for=jsonpath={.status.replicas}=2", f"deployment/{name}", "--timeout=20s")
+    assert "successfully rolled out" in kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+    kubectl("wait", "--for=condition=Available", f"deployment/{name}", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.status.replicas}=2", f"deployment/{name}", "--timeout=60s")
     node = kubectl.machine.get("nodes")["items"][0]["metadata"]["name"]
     try:
-        out = kubectl("drain", node, "--ignore-daemonsets", "--force", f"--pod-selector=app={name}", "--timeout=20s")
+        out = kubectl("drain", node, "--ignore-daemonsets", "--force", f"--pod-selector=app={name}", "--timeout=60s")
         assert f"node/{node} drained" in out
         waiting = kubectl.machine.get("pods", "-l", f"app={name}")["items"]
         assert all("nodeName" not in one["spec"] for one in waiting)
     finally:
         kubectl("uncordon", node)
-    kubectl("wait", "--for=condition=Ready", "pod", "-l", f"app={name}", "--timeout=20s")
+    kubectl("wait", "--for=condition=Ready", "pod", "-l", f"app={name}", "--timeout=60s")
     kubectl("delete", "deployment", name)
-    kubectl("wait", "--for=delete", "pod", "-l", f"app={name}", "--timeout=20s")
+    kubectl("wait", "--for=delete", "pod", "-l", f"app={name}", "--timeout=60s")

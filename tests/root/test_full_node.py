@@ -262,7 +262,7 @@ def test_a_static_pod_is_mirrored_replaced_and_removed_with_its_file(machine: Ma
             return False
 
     file.write_text(yaml.safe_dump(static))
-    eventually(lambda: shows("first"), 30)
+    eventually(lambda: shows("first"))
     eventually(lambda: mirrors()[0]["status"]["phase"] == "Running")
     assert mirrors()[0]["status"]["observedGeneration"] == 1
     assert machine.kubectl("exec", name, "--", "echo", "found by its mirror's name") == "found by its mirror's name\n"
@@ -270,9 +270,9 @@ def test_a_static_pod_is_mirrored_replaced_and_removed_with_its_file(machine: Ma
     assert first["annotations"]["kubernetes.io/config.source"] == "file"
     assert first["ownerReferences"][0]["kind"] == "Node"
     machine.kubectl("delete", "pod", name, "--now", "--wait=false")
-    eventually(lambda: shows("first") and mirrors()[0]["metadata"]["uid"] != first["uid"], 30)
+    eventually(lambda: shows("first") and mirrors()[0]["metadata"]["uid"] != first["uid"])
     file.write_text(yaml.safe_dump(pod("agent", "echo second; exec sleep inf")))
-    eventually(lambda: shows("second"), 45)
+    eventually(lambda: shows("second"))
     eventually(lambda: mirrors()[0]["status"]["phase"] == "Running")
     file.unlink()
-    eventually(lambda: not mirrors(), 45)
+    eventually(lambda: not mirrors())

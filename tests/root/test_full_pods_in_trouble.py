@@ -312,7 +312,8 @@ def test_what_was_waited_for_has_come_by_now(world: World) -> None:
 def test_a_crash_loop_waits_twice_as_long_each_time(world: World) -> None:
     for seconds in (10, 20):
         world.until(
-            lambda s=seconds: any(f"back-off {s}s restarting" in text for _, text in world.waited("crash")), 25, "crash"
+            lambda s=seconds: any(f"back-off {s}s restarting" in text for _, text in world.waited("crash")),
+            about="crash",
         )
     waits = [text for why, text in world.waited("crash") if why == "CrashLoopBackOff"]
     where = r"crash_default\([0-9a-f-]{36}\)"
@@ -377,7 +378,7 @@ def test_a_disk_that_is_full_to_the_last_byte_is_survived(world: World, disk: Pa
         pause.wait(3)
         filling.kill()
     hog.unlink()
-    world.until(lambda: world.node_condition("DiskPressure") == "False" and not world.node_taints(), 30)
+    world.until(lambda: world.node_condition("DiskPressure") == "False" and not world.node_taints())
     assert world.machine.process is not None
     assert world.machine.process.poll() is None
     world.machine.apply(of("afterwards", container(STAY)))

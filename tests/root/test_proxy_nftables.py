@@ -56,7 +56,7 @@ def namespace(name: str) -> str:
 
 def sh(line: str, ns: str = "") -> None:
     command = ["nsenter", f"--net={namespace(ns)}", *line.split()] if ns else line.split()
-    subprocess.run(command, check=True, capture_output=True, timeout=20)
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def connect_pod(name: str, number: int, addresses: tuple[str, str]) -> None:
@@ -195,7 +195,7 @@ class Driver:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -263,7 +263,7 @@ def call(source: str, address: str, port: int = 80) -> list[str]:
     """Connect from a namespace; the answering pod's name and whom it saw. Raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with open_socket(source, family, socket.SOCK_STREAM) as tcp:
-        tcp.settimeout(5)
+        tcp.settimeout(15)
         tcp.connect((address, port))
         return tcp.recv(100).decode().split()
 
@@ -291,7 +291,7 @@ def has_table(name: str) -> bool:
     return inside(namespace(name), look)
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.perf_counter() + seconds
     while not holds():
         assert time.perf_counter() < deadline, "it never came true"
@@ -354,7 +354,7 @@ def test_an_address_of_no_service_refuses_at_once(proxy: Driver) -> None:
     proxy.apply(service("known", 15), endpoints("known", "there"))
     refused("here-1", "10.96.0.15", 81)
     with open_socket("here-2", socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(5)
+        udp.settimeout(15)
         udp.connect(("10.96.77.78", 53))
         udp.send(b"?")
         with pytest.raises(ConnectionRefusedError):
@@ -371,7 +371,7 @@ def test_a_pod_reaches_itself_through_its_service(proxy: Driver) -> None:
 def test_a_udp_client_moves_on_when_its_endpoint_goes(proxy: Driver) -> None:
     proxy.apply(service("datagrams", 17, protocol="UDP"), endpoints("datagrams", "there", protocol="UDP"))
     with open_socket("here-1", socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(5)
+        udp.settimeout(15)
         udp.connect(("10.96.0.17", 80))
 
         def ask() -> str:
@@ -441,7 +441,7 @@ def test_the_proxy_says_how_it_is(proxy: Driver) -> None:
 
 def get(source: str, address: str, port: int, path: str = "/") -> str:
     with open_socket(source, socket.AF_INET, socket.SOCK_STREAM) as tcp:
-        tcp.settimeout(5)
+        tcp.settimeout(15)
         tcp.connect((address, port))
         tcp.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         received = b""

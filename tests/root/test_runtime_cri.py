@@ -113,7 +113,7 @@ class Machine:
 
     async def until(self, pod: Object, wanted: Callable[[ContainerState], bool]) -> ContainerState:
         """Wait for news of the pod until its main container is as wanted."""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while not wanted(main := self.main(await self.runtime.observe(pod))):
                 self.news.discard(pod["metadata"]["uid"])
                 await eventually(lambda: pod["metadata"]["uid"] in self.news)
@@ -133,7 +133,7 @@ class Machine:
 async def machine(folder: Path) -> AsyncIterator[Machine]:
     machine = Machine(folder)
     async with trio.open_nursery() as nursery:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             await nursery.start(machine.containerd.run)
             await machine.start_runtime(nursery)
             archive = folder / "busybox.tar"
@@ -144,13 +144,14 @@ async def machine(folder: Path) -> AsyncIterator[Machine]:
 
 
 async def eventually(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110  # what is waited for is outside of this process
-        await trio.sleep(0.01)
+    with trio.fail_after(60):
+        while not true():  # noqa: ASYNC110  # what is waited for is outside of this process
+            await trio.sleep(0.01)
 
 
 async def process(text: str) -> int:
     """The pid of the one process with `text` on its command line: it may have to become it yet."""
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         await eventually(lambda: len(processes(text)) == 1)
     return processes(text)[0]
 
@@ -362,7 +363,7 @@ async def test_a_container_that_ignores_its_end_is_killed_after_its_grace(machin
     with trio.move_on_after(0.3) as scope:
         await machine.runtime.stop_container(pod, state.id, 30)
     assert scope.cancelled_caught
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         await machine.runtime.stop_container(pod, state.id, 0)
     assert (await machine.until(pod, ended)).exit_code == 137
 
@@ -382,7 +383,7 @@ async def test_logs_are_followed_through_a_rotation(machine: Machine) -> None:
         if text.count("\n") > 20:
             nursery.cancel_scope.cancel()
 
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(machine.runtime.read_logs, state.id, LogOptions(follow=True), write)
     lines = text.splitlines()
@@ -457,7 +458,7 @@ async def test_a_runtime_that_dies_comes_back_with_its_containers(folder: Path) 
         async def observe() -> None:
             observed.append(await machine.runtime.observe(pod))
 
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             async with trio.open_nursery() as waiting:
                 waiting.start_soon(observe)
                 await trio.sleep(0.2)
@@ -507,7 +508,7 @@ async def test_exec_attach_and_port_forward_go_through_its_streaming_server(mach
                 break
         return found
 
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with service.exec(target, ["sh", "-c", "wc -c; echo no >&2; exit 9"], Streams(stdin=True)) as session:
             for _ in range(20):
                 await session.send(STDIN, b"x" * 50_000)
@@ -516,9 +517,10 @@ async def test_exec_attach_and_port_forward_go_through_its_streaming_server(mach
         assert (found[STDOUT].strip(), found[STDERR], exit_code(found[ERROR])) == (b"1000000", b"no\n", 9)
 
         tty = Streams(stdin=True, stderr=False, tty=True)
-        async with service.exec(target, ["sh", "-c", "read line; stty size"], tty) as session:
+        async with service.exec(
+            target, ["sh", "-c", "read line; until stty size | grep 40; do sleep 0.05; done"], tty
+        ) as session:
             await session.send(RESIZE, b'{"Width":120,"Height":40}')
-            await trio.sleep(0.2)
             await session.send(STDIN, b"\n")
             assert b"40 120" in (await said(session))[STDOUT]
 

@@ -83,7 +83,7 @@ STAY = "exec sleep inf"
 
 
 def exec_probe(command: str, **more: Any) -> Object:
-    return {"exec": {"command": ["sh", "-c", command]}, "periodSeconds": 1, **more}
+    return {"exec": {"command": ["sh", "-c", command]}, "periodSeconds": 1, "timeoutSeconds": 10, **more}
 
 
 def pods(shared: Path) -> list[Object]:
@@ -134,8 +134,13 @@ def pods(shared: Path) -> list[Object]:
                 "served",
                 container(
                     "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 8080 -h /www",
-                    readinessProbe={"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1},
-                    livenessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+                    readinessProbe={
+                        "httpGet": {"path": "/", "port": 8080},
+                        "periodSeconds": 1,
+                        "timeoutSeconds": 10,
+                        "failureThreshold": 1,
+                    },
+                    livenessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10},
                 ),
             )
         },
@@ -160,7 +165,7 @@ def pods(shared: Path) -> list[Object]:
             ),
             volumes=[host],
         ),
-        of("deadline", container(STAY), activeDeadlineSeconds=3),
+        of("deadline", container(STAY), activeDeadlineSeconds=15),
         of(
             "init-fails",
             container(STAY),
