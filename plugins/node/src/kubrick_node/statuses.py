@@ -100,7 +100,18 @@ def status_patch(shown: Object, status: Object) -> Object:
     told = {condition["type"] for condition in status["conditions"]}
     over = (one["type"] for one in shown.get("status", {}).get("conditions") or () if one["type"] not in told)
     conditions += [{"type": kind, "$patch": "delete"} for kind in over if kind in (PENDING, IN_PROGRESS)]
-    return {**status, "conditions": conditions}
+    return {**status, "conditions": conditions, **_addresses(status, shown.get("status") or {})}
+
+
+def _addresses(status: Object, before: Object) -> Object:
+    """The lists of addresses that lose some, which a strategic patch has to say."""
+    lists = {}
+    for name in ("podIPs", "hostIPs"):
+        fresh = status.get(name) or []
+        lost = [entry for entry in before.get(name) or () if entry not in fresh]
+        if fresh and lost:
+            lists[name] = [*fresh, *({"$patch": "delete", **entry} for entry in lost)]
+    return lists
 
 
 def _is_gone(trouble: Exception) -> bool:
