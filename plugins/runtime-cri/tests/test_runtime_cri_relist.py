@@ -42,7 +42,8 @@ class Runtime:
     @asynccontextmanager
     async def stream(self, method: str, messages: Any) -> AsyncIterator[None]:
         await trio.lowlevel.checkpoint()
-        raise RPCError(UNAVAILABLE, "no events")
+        if method:
+            raise RPCError(UNAVAILABLE, "no events")
         yield
 
 
