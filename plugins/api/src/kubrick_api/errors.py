@@ -28,9 +28,9 @@ class FieldError:
 
 
 def show(value: Any) -> str:
-    """A value as Kubernetes quotes it inside an error message."""
+    """A value as Kubernetes quotes it inside an error message. (Go's field errors show nil as a text.)"""
     if value is None:
-        return "null"
+        return '"null"'
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -59,12 +59,12 @@ def not_supported(field: str, value: Any, supported: Iterable[str]) -> FieldErro
     )
 
 
-def duplicate(field: str, value: Any) -> FieldError:
-    return FieldError("FieldValueDuplicate", field, f"Duplicate value: {show(value)}")
+def duplicate(field: str, value: Any, detail: str = "") -> FieldError:
+    return FieldError("FieldValueDuplicate", field, _detail(f"Duplicate value: {show(value)}", detail))
 
 
-def not_found_value(field: str, value: Any) -> FieldError:
-    return FieldError("FieldValueNotFound", field, f"Not found: {show(value)}")
+def not_found_value(field: str, value: Any, detail: str = "") -> FieldError:
+    return FieldError("FieldValueNotFound", field, _detail(f"Not found: {show(value)}", detail))
 
 
 def forbidden_value(field: str, detail: str = "") -> FieldError:

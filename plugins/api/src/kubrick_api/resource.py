@@ -31,7 +31,8 @@ class Strategy:
 
     The server calls, on create: `default` → mutating admission → `default` again (if a plugin may have left
     gaps) → `prepare_for_create` → `allocate` → `validate` → validating admission; on update: `default` →
-    mutating admission → `default` again → `prepare_for_update` → `allocate` → `validate` → `validate_update`.
+    mutating admission → `default` again → `prepare_for_update` → `allocate` → `validate_replacement` (by default
+    `validate` and `validate_update`) → validating admission.
     A generated name and the uid are there from `prepare_for_create` on. Objects are the server's own
     copies and may be changed in place, except `old`, which is shared.
     """
@@ -92,6 +93,11 @@ class Strategy:
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         """Everything wrong with the change, metadata aside. `validate` is called as well."""
         return []
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """What the server asks for an update, metadata aside: everything wrong with the new object, then with
+        the change. Override where Kubernetes reports in another order, or forgives what was wrong before."""
+        return self.validate(obj) + self.validate_update(obj, old)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         """The same for an update of the status subresource; `validate` is not called then."""

@@ -87,8 +87,7 @@ def name_is_path_segment(name: str, prefix: bool = False) -> list[str]:
 def label(value: str) -> list[str]:
     errors = [too_long_text(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
     if not is_label(value):
-        # A subdomain's "." is the usual mistake; the rule's text is the same.
-        errors.append(LABEL_RULE)
+        errors.append("must not contain dots" if is_subdomain(value) else LABEL_RULE)
     return errors
 
 

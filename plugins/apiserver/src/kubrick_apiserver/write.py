@@ -340,4 +340,4 @@ def _validate(change: Change, obj: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = object_meta_update(obj["metadata"], old["metadata"])
     if change.subresource == "status":
         return errors + strategy.validate_status_update(obj, old)
-    return errors + strategy.validate(obj) + strategy.validate_update(obj, old)
+    return errors + strategy.validate_replacement(obj, old)
