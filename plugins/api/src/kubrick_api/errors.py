@@ -46,6 +46,11 @@ def invalid_value(field: str, value: Any, detail: str = "") -> FieldError:
     return FieldError("FieldValueInvalid", field, _detail(f"Invalid value: {show(value)}", detail))
 
 
+def invalid_unseen(field: str, detail: str) -> FieldError:
+    """An invalid value that isn't shown: too large, or nothing that could be."""
+    return FieldError("FieldValueInvalid", field, _detail("Invalid value", detail))
+
+
 def type_invalid(field: str, value: Any, detail: str = "") -> FieldError:
     return FieldError("FieldValueTypeInvalid", field, _detail(f"Invalid value: {show(value)}", detail))
 
