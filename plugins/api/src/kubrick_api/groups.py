@@ -1,10 +1,11 @@
 """Builds an API group brick's `APIGroup`s from its resource table and its hand-written strategies.
 
 A brick keeps what discovery says of its resources in ``resources.json`` (written by
-tools/generate_api_resources.py) and its types in ``schemas.json``; the rest is Python, given here by
-resource name: strategies ("pods"), subresource handlers and strategies ("pods/binding"), handlers of
-virtual resources, conversions of resources that share another's storage. Where a group has several
-versions, "v1/horizontalpodautoscalers" means that version's only.
+tools/generate_api_resources.py), its types in ``schemas.json`` and what OpenAPI says of them in
+``descriptions.json`` (both by tools/generate_types.py); the rest is Python, given here by resource name:
+strategies ("pods"), subresource handlers and strategies ("pods/binding"), handlers of virtual resources,
+conversions of resources that share another's storage. Where a group has several versions,
+"v1/horizontalpodautoscalers" means that version's only.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -80,6 +81,7 @@ def load_groups(package: str, parts: Parts | None = None) -> tuple[APIGroup, ...
     from the table unless it has its own."""
     parts = parts or Parts()
     schemas, messages = PackagedSchemas(package), PackagedSchemas(package, "messages.json")
+    descriptions = PackagedSchemas(package, "descriptions.json")
     tables = orjson.loads(files(package).joinpath("resources.json").read_bytes())
     return tuple(
         APIGroup(
@@ -89,6 +91,7 @@ def load_groups(package: str, parts: Parts | None = None) -> tuple[APIGroup, ...
             schemas=schemas,
             priority=table["priority"],
             messages=messages,
+            descriptions=descriptions,
         )
         for table in tables
     )

@@ -68,6 +68,7 @@ class OpenAPI:
             shape = [
                 self._info,
                 {name: group.schemas[name] for name in group.schemas},
+                dict(group.descriptions),
                 [(r.gvr.resource, r.verbs, r.namespaced, sorted(r.subresources)) for r in group.resources],
             ]
             self._index[path] = digest(orjson.dumps(shape))
@@ -112,7 +113,7 @@ class OpenAPI:
         return found
 
     def _build_v3(self, group: APIGroup) -> dict[str, Any]:
-        definitions = Definitions(self._catalog.schemas, V3)
+        definitions = Definitions(self._catalog.schemas, V3, self._catalog.descriptions())
         paths: dict[str, Any] = {group_root(group): v3_discovery(group, definitions)}
         names = set(SHARED)
         for operation in operations(group, self._type_of):
@@ -127,7 +128,7 @@ class OpenAPI:
         }
 
     def _build_v2(self) -> dict[str, Any]:
-        definitions = Definitions(self._catalog.schemas, V2)
+        definitions = Definitions(self._catalog.schemas, V2, self._catalog.descriptions())
         paths: dict[str, Any] = {}
         names = set(SHARED)
         for group in self._catalog.groups():

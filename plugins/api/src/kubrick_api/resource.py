@@ -217,7 +217,7 @@ class APIGroup:
     `schemas` is the group's table of types, loaded on demand: name → definition in the shape of
     `kubrick_api.schema` (see there). `priority` orders groups in discovery (higher first), as
     kube-aggregator does: core 18000, apps 17800, ... `messages` are messages that exist in protobuf only
-    (see `kubrick_api.protobuf`).
+    (see `kubrick_api.protobuf`), `descriptions` what OpenAPI says of each type ("") and its fields.
     """
 
     group: str
@@ -226,6 +226,7 @@ class APIGroup:
     schemas: Mapping[str, Any]
     priority: int = 1000
     messages: Mapping[str, Any] = field(factory=dict)
+    descriptions: Mapping[str, Mapping[str, str]] = field(factory=dict)
 
 
 __all__ = [
