@@ -3,6 +3,7 @@
 import orjson
 
 from kubrick_api.catalog import Catalog
+from kubrick_api.definitions import words
 from kubrick_api.openapi import OpenAPI
 from kubrick_testing import Cluster
 
@@ -52,7 +53,7 @@ async def test_every_field_of_the_common_kinds_has_a_sentence(cluster: Cluster) 
             for field, spec in schema.get("properties", {}).items():
                 text = spec["description"]
                 assert text.endswith("."), f"{name}.{field}: {text}"
-                assert f" of this {short[:1].lower()}" not in text, f"{name}.{field}: {text}"
+                assert text != f"The {words(field)} of this {words(short)}.", f"{name}.{field} has only its name"
                 waiting += references(spec)
                 checked += 1
     assert checked > 1200
