@@ -102,7 +102,7 @@ class SqliteStore:
             self._expiry.add(item, deadline)
         self._feed.restart(loaded.revision)
         swept = loaded.swept, loaded.compacted
-        self._writer = Writer(disk, loaded.revision, swept, self._table.items, lambda: self._revision, self._publish)
+        self._writer = Writer(disk, swept, self._table.items, lambda: self._revision, self._publish)
 
     async def get(self, key: bytes, revision: int | None = None) -> Item | None:
         before = await self._before(key, key + b"\x00", revision)
