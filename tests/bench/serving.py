@@ -34,6 +34,8 @@ EVENTS = 100
 PAGE = 500
 
 POD: dict[str, Any] = {
+    "kind": "Pod",
+    "apiVersion": "v1",
     "metadata": {"name": "@NAME@", "labels": {"app": "bench"}, "annotations": {"bench/padding": ""}},
     "spec": {
         "containers": [
@@ -114,7 +116,7 @@ class Bench:
         """POST of all the pods."""
         script = _wrk.CREATE.format(body=json.dumps(self.named("@NAME@")), total=self.pods, path=PODS, name="pod-%06d")
         with Stopwatch(self.server) as watch:
-            load, notes = self.load(PODS, script, headers=("Content-Type: application/json",), seconds=8)
+            load, notes = self.load(PODS, script, headers=("Content-Type: application/json",), seconds=30)
         created = load.further.get("created", 0)
         if not created:
             raise SystemExit("the pods were not created in time; try a smaller --pods")
