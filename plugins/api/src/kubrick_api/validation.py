@@ -280,17 +280,17 @@ def immutable(new: Any, old: Any, path: str) -> list[FieldError]:
 # Selectors
 
 
-def label_selector(selector: Mapping[str, Any] | None, path: str) -> list[FieldError]:
-    """A metav1.LabelSelector."""
+def label_selector(selector: Mapping[str, Any] | None, path: str, *, any_value: bool = False) -> list[FieldError]:
+    """A metav1.LabelSelector. `any_value`: values that are no label values were there before and may stay."""
     if not selector:
         return []
     errors = labels(selector.get("matchLabels"), f"{path}.matchLabels")
     for index, requirement in enumerate(selector.get("matchExpressions") or ()):
-        errors += label_requirement(requirement, f"{path}.matchExpressions[{index}]")
+        errors += label_requirement(requirement, f"{path}.matchExpressions[{index}]", any_value=any_value)
     return errors
 
 
-def label_requirement(requirement: Mapping[str, Any], path: str) -> list[FieldError]:
+def label_requirement(requirement: Mapping[str, Any], path: str, *, any_value: bool = False) -> list[FieldError]:
     errors = []
     operator = requirement.get("operator", "")
     values = requirement.get("values") or ()
@@ -305,8 +305,9 @@ def label_requirement(requirement: Mapping[str, Any], path: str) -> list[FieldEr
         errors.append(invalid_value(f"{path}.operator", operator, "not a valid selector operator"))
     key = requirement.get("key", "")
     errors += [invalid_value(f"{path}.key", key, text) for text in qualified_name(key)]
-    for index, value in enumerate(values):
-        errors += [invalid_value(f"{path}.values[{index}]", value, text) for text in label_value(value)]
+    if not any_value:
+        for index, value in enumerate(values):
+            errors += [invalid_value(f"{path}.values[{index}]", value, text) for text in label_value(value)]
     return errors
 
 

@@ -12,6 +12,7 @@ import orjson
 
 from kubrick_api import merge
 from kubrick_api.duplication import duplicate_fields
+from kubrick_api.equality import identical
 from kubrick_api.errors import StatusError, bad_request, unsupported_media_type
 from kubrick_api.merge import JSON_PATCH, PATCH_TYPES, STRATEGIC_PATCH
 from kubrick_api.names import GVK
@@ -58,7 +59,7 @@ def applier(kind: GVK, schema: Type, content_type: str, body: Body, options: Wri
 
     def apply(old: Object, warnings: list[str]) -> Object:
         obj = merge.apply_patch(schema, old, change, media)
-        return _accepted(kind, schema, obj, change, strict, media, options, warnings)
+        return _accepted(kind, schema, obj, old, change, strict, media, options, warnings)
 
     return apply
 
@@ -116,6 +117,7 @@ def _accepted(
     kind: GVK,
     schema: Type,
     obj: Object,
+    old: Object,
     change: Any,
     strict: list[str],
     media: str,
@@ -128,8 +130,10 @@ def _accepted(
             f"the patch may not change the kind or API version ({kind.api_version}, {kind.kind}) of the object"
         )
     strategic = media == STRATEGIC_PATCH
-    text = go_text(change) if strategic else orjson.dumps(obj).decode()
-    wrong, unknown = schema.decode(obj)
+    text = "" if strategic else orjson.dumps(obj).decode()
+    wrong, unknown = _decode(schema, obj, old)
+    if strategic and (wrong is not None or strict or unknown):
+        text = go_text(change)
     if wrong is not None:
         raise merge.unpatchable(text, unconvertible(wrong) if strategic else str(wrong))
     unknown = [*strict, *unknown]
@@ -141,6 +145,19 @@ def _accepted(
     metadata = obj.setdefault("metadata", {})
     metadata.pop("managedFields", None)
     return obj
+
+
+def _decode(schema: Type, obj: Object, old: Object) -> tuple[Trouble | None, list[str]]:
+    """`Type.decode`, passing over what stands in `old` as well: it went through it then."""
+    order = list(obj)
+    untouched = {key: obj.pop(key) for key in order if key in old and key in obj and identical(obj[key], old[key])}
+    outcome = schema.decode(obj)
+    if untouched:
+        obj.update(untouched)
+        for key in order:  # back in their places
+            if key in obj:
+                obj[key] = obj.pop(key)
+    return outcome
 
 
 def go_text(value: Any) -> str:

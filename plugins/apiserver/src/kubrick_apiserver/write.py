@@ -221,7 +221,7 @@ async def _attempt(
     resource, call = change.resource, change.call
     if item is None and change.kind == "UpdateOptions" and not change.may_create:
         await _refuse_absent(registry, change, context)
-    old = None if item is None else registry.decode(resource, item)
+    old = None if item is None else registry.glance(resource, item)
     obj = await change.produce(old, context)
     if obj is None:
         return Answer(item, warnings=context.warnings)
@@ -340,4 +340,6 @@ def _validate(change: Change, obj: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = object_meta_update(obj["metadata"], old["metadata"])
     if change.subresource == "status":
         return errors + strategy.validate_status_update(obj, old)
+    if all(key == "metadata" or (key in old and identical(obj[key], old[key])) for key in obj) and len(obj) == len(old):
+        return errors  # the rest was found valid when it was written
     return errors + strategy.validate_replacement(obj, old)
