@@ -27,10 +27,20 @@ class FieldError:
         return f"{self.field}: {self.message}"
 
 
+class _Nil:
+    """See NIL."""
+
+
+NIL: Any = _Nil()
+"""A list or map that isn't there, as the value of an error: Go shows it as null, without quotes."""
+
+
 def show(value: Any) -> str:
     """A value as Kubernetes quotes it inside an error message. (Go's field errors show nil as a text.)"""
     if value is None:
         return '"null"'
+    if value is NIL:
+        return "null"
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
