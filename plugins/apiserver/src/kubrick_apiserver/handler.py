@@ -245,6 +245,7 @@ def _call(request: Request, resource: Resource) -> Call:
         None,
         request.headers.get("content-type", JSON),
         request.user,
+        request.headers.get("user-agent", ""),
     )
 
 

@@ -46,11 +46,8 @@ def receive(
     if said != kind.kind or version != kind.api_version:
         expect_kind(registry, kind, obj, body.data)
     accept(kind, schema, obj, options, warnings, body if isinstance(body, WebBody) else None)
-    metadata = obj.get("metadata")
-    if metadata is None:
+    if obj.get("metadata") is None:
         obj["metadata"] = {}
-    else:
-        metadata.pop("managedFields", None)
     return obj
 
 

@@ -143,7 +143,9 @@ def _accepted(
         if options.field_validation == "Warn":
             warnings += unknown
     metadata = obj.setdefault("metadata", {})
-    metadata.pop("managedFields", None)
+    owned = old["metadata"].get("managedFields")
+    if owned is not None and metadata.get("managedFields") == owned:
+        metadata["managedFields"] = owned
     return obj
 
 

@@ -18,6 +18,7 @@ from kubrick_apiserver import read, removal, subresources, write
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import Body, DictBody
 from kubrick_apiserver.chain import AdmissionChain
+from kubrick_apiserver.ownership import Ownership
 from kubrick_kernel import Item, rfc3339
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Registry:
         self.chain = chain
         self.clock = kernel.clock
         self.reader: Reader = self
+        self.owners = Ownership(self)
         self._resources: dict[GVR, Resource] = {}
 
     def resource(self, gvr: GVR) -> Resource:

@@ -3,7 +3,7 @@
 One attempt goes: the object as asked → defaults → mutating admission → the strategy's preparation →
 reservations → validation → validating admission → commit, together with the strategy's companion objects.
 An attempt that loses a race starts again from what is stored now, unless the client said which version
-it meant. managedFields are not tracked yet and dropped everywhere, so that no stale ones are kept.
+it meant. Who owns which fields is settled before admission (see `ownership`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,6 +22,7 @@ from kubrick_apiserver import incoming, patching, removal
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.body import Body
 from kubrick_apiserver.options import WriteOptions, write_options
+from kubrick_apiserver.ownership import same_but_for_times
 from kubrick_apiserver.transaction import ATTEMPTS, admission_of, commit, shown, undo
 from kubrick_kernel import Conflict, Item, rfc3339
 
@@ -67,12 +68,16 @@ async def insert(
     options: WriteOptions,
     context: WriteContext,
     generated: str | None = None,
+    owned: bool = False,
 ) -> Answer:
-    """Admit, validate and commit a new object. Raises StatusError, and Conflict when something is there."""
+    """Admit, validate and commit a new object, which brings its owners if `owned`. Raises StatusError, and
+    Conflict when something is there."""
     metadata = obj["metadata"]
     strategy = resource.strategy
     namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
     strategy.default(obj)
+    if not owned:
+        registry.owners.created(resource, call, obj, options, context)
     attributes = admission_of(registry, resource, call, "CREATE", namespace or _own(resource, name), name, context)
     attributes.object = obj
     attributes.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", **shown(options)}
@@ -126,7 +131,7 @@ class Change:
     """One write to an object that may exist: what `replace` needs to know.
 
     `produce` makes the new object from the stored one (None: there is none), on every attempt anew; the
-    result is private. None from it means: leave as is.
+    result is private. None from it means: leave as is. `owned`: it has its owners already.
     """
 
     resource: Resource
@@ -137,6 +142,7 @@ class Change:
     subresource: str = ""
     admit: bool = True
     may_create: bool = False
+    owned: bool = False
     kind: str = "UpdateOptions"
 
 
@@ -196,7 +202,9 @@ async def modify(
 
     view = resource.subresources.get(subresource)
     strategy = (view.strategy if view is not None else None) or resource.strategy
-    return await replace(registry, Change(resource, call, options, produce, strategy, subresource, admit=admit))
+    return await replace(
+        registry, Change(resource, call, options, produce, strategy, subresource, admit=admit, owned=True)
+    )
 
 
 async def replace(registry: "Registry", change: Change) -> Answer:
@@ -230,6 +238,8 @@ async def _attempt(
     _check_versions(change, obj, old, item)
     strategy = change.strategy
     strategy.default(obj)
+    if not change.owned:
+        registry.owners.updated(resource, call, obj, old, change.options, context)
     record = None
     attributes = None
     if change.admit:
@@ -243,7 +253,10 @@ async def _attempt(
             registry.catalog.type(resource).accept(obj, resource.kind)
             strategy.default(obj)
     keep_system_fields(obj, old)
+    owned = obj["metadata"].get("managedFields")
     strategy.prepare_for_update(obj, old, context)
+    if owned is not None:
+        obj["metadata"]["managedFields"] = owned
     await strategy.allocate(obj, old, context)
     errors = _validate(change, obj, old)
     if errors:
@@ -253,7 +266,7 @@ async def _attempt(
         await registry.chain.validate(attributes, record)
     if removal.is_finished(resource, obj, old):
         return await removal.finish(registry, resource, call, item, obj, context)
-    if identical(obj, old):
+    if same_but_for_times(obj, old):
         return Answer(item, warnings=context.warnings)
     if context.dry_run:
         return Answer(obj=obj, warnings=context.warnings)
@@ -284,7 +297,7 @@ async def _create_by_update(registry: "Registry", change: Change, obj: Object, c
     if incoming.given_revision(obj):
         raise conflict(resource.gvr, call.name)
     obj["metadata"].pop("resourceVersion", None)
-    answer = await insert(registry, resource, call, obj, change.options, context)
+    answer = await insert(registry, resource, call, obj, change.options, context, owned=change.owned)
     context.on_failure.clear()
     return answer
 
@@ -320,7 +333,6 @@ def keep_system_fields(obj: Object, old: Object) -> None:
     """What an update can't change: identity, birth, and a deletion under way."""
     metadata, before = obj["metadata"], old["metadata"]
     metadata.pop("selfLink", None)
-    metadata.pop("managedFields", None)
     for name in ("uid", "creationTimestamp", "generation"):
         if name in before:
             metadata[name] = before[name]

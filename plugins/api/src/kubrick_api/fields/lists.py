@@ -54,9 +54,7 @@ class Associative:
 
     def _items(self, value: Any) -> Node:
         added = self.element.added
-        return {
-            part: added(items[0]) if len(items) == 1 else LEAF for part, items in self.index(value).items()
-        }
+        return {part: added(items[0]) if len(items) == 1 else LEAF for part, items in self.index(value).items()}
 
     def fieldset(self, value: Any) -> Node | None:
         element = self.element

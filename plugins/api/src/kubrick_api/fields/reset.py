@@ -11,9 +11,7 @@ SPEC = of_paths(("f:spec",))
 ALL_METADATA = of_paths(("f:spec",), ("f:metadata",))
 
 OF_STATUS: dict[tuple[str, str], Set] = {
-    ("", "pods"): of_paths(
-        ("f:spec",), ("f:metadata", "f:deletionTimestamp"), ("f:metadata", "f:ownerReferences")
-    ),
+    ("", "pods"): of_paths(("f:spec",), ("f:metadata", "f:deletionTimestamp"), ("f:metadata", "f:ownerReferences")),
     ("apps", "deployments"): of_paths(("f:spec",), ("f:metadata", "f:labels")),
     ("apiextensions.k8s.io", "customresourcedefinitions"): ALL_METADATA,
     ("apiregistration.k8s.io", "apiservices"): ALL_METADATA,

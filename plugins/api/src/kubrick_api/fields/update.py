@@ -5,7 +5,6 @@ nobody owns. An object that has no entries, because a client reset them, isn't t
 to it. At most ten updaters are told apart: the oldest are put together as "ancient-changes".
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
@@ -22,46 +21,60 @@ from kubrick_api.fields.entries import (
     stored,
 )
 from kubrick_api.fields.leaves import NO_CHANGE, Delta
-from kubrick_api.fields.sets import EMPTY, Set, contains, difference, union, without
+from kubrick_api.fields.sets import EMPTY, Set, contains, difference, union, within, without
 from kubrick_api.fields.tracker import Tracker
 from kubrick_api.resource import Object
 
 MOST_UPDATERS = 10
 ANCIENT = "ancient-changes"
 
-Versions = Callable[[str], "tuple[Tracker, Callable[[Object], Object]] | None"]
-"""versions(api_version): the tracker of the same kind in another version, and how objects get there;
-None when that version isn't served (any more)."""
+
+class Versions:
+    """The versions of one kind: none but the one that is written. `kubrick_apiserver` knows more."""
+
+    def tracker(self, api_version: str) -> Tracker | None:
+        """The kind in another version; None when that isn't served (any more)."""
+        return None
+
+    def convert(self, obj: Object, source: str, target: str) -> Object:
+        """An object of the version `source` in the version `target`; both have trackers. `obj` isn't changed."""
+        raise LookupError(f"no conversion from {source} to {target}")
 
 
-def no_versions(api_version: str) -> "tuple[Tracker, Callable[[Object], Object]] | None":
-    """For kinds with one version."""
-    return None
+SINGLE = Versions()
 
 
 @frozen
 class Write:
-    """One write as the owners see it. `reset` are fields that the strategy puts back (see `reset`)."""
+    """One write as the owners see it. `reset` are fields that the strategy puts back, or, where `only` is
+    given, everything but that (see `reset`)."""
 
     tracker: Tracker
     manager: str
     time: str
     subresource: str = ""
     reset: Set = EMPTY
-    versions: Versions = no_versions
+    only: Set | None = None
+    versions: Versions = SINGLE
 
     @property
     def owner(self) -> Owner:
         return Owner(self.manager or "unknown", UPDATE, self.tracker.api_version, self.subresource)
+
+    def owned(self, fields: Set | None) -> Set:
+        """Of these fields, those that the write can own."""
+        if not fields:
+            return EMPTY
+        if self.only is not None:
+            return within(fields, self.only)
+        return without(fields, self.reset) if self.reset else fields
 
 
 def created(write: Write, obj: Object) -> None:
     """Set the owners of a new object."""
     metadata = obj["metadata"]
     asked = metadata.pop("managedFields", None)
-    fields = write.tracker.created(obj)
-    if write.reset:
-        fields = without(fields, write.reset)
+    fields = write.owned(write.tracker.created(obj))
     if asked and asked != RESET:
         entries = _asked(asked)
         if entries:
@@ -91,9 +104,7 @@ def updated(write: Write, obj: Object, old: Object) -> None:
     if change is NO_CHANGE and before:
         metadata["managedFields"] = before
         return
-    taken, removed = change
-    if write.reset:
-        change = (without(taken or EMPTY, write.reset) or None, without(removed or EMPTY, write.reset) or None)
+    change = (write.owned(change[0]), write.owned(change[1]))
     owned = listed(taken_over(write, entries, (old, obj), change))
     if owned:
         metadata["managedFields"] = owned
@@ -138,12 +149,11 @@ def taken_over(write: Write, entries: Entries, objects: tuple[Object, Object], c
 
 def other_version(write: Write, objects: tuple[Object, Object], api_version: str) -> Delta | None:
     """What changed, seen in another version; None when it isn't served."""
-    found = write.versions(api_version)
-    if found is None:
+    tracker = write.versions.tracker(api_version)
+    if tracker is None:
         return None
-    tracker, convert = found
-    old, new = objects
-    return tracker.compare(convert(old) if old else {}, convert(new))
+    old, new = (write.versions.convert(obj, write.tracker.api_version, api_version) if obj else obj for obj in objects)
+    return tracker.compare(old, new)
 
 
 def capped(entries: Entries) -> Entries:

@@ -1,0 +1,160 @@
+"""Who owns which fields, kept up by every write: the door to `kubrick_api.fields`.
+
+`created` and `updated` are called before mutating admission, as in kube-apiserver: what admission adds
+belongs to nobody. An apply brings its owners with it.
+"""
+
+from typing import TYPE_CHECKING
+
+from attrs import define
+
+from kubrick_api.catalog import Catalog
+from kubrick_api.equality import identical
+from kubrick_api.fields import update
+from kubrick_api.fields.reset import ONLY, reset_fields
+from kubrick_api.fields.sets import Set
+from kubrick_api.fields.shape import Shapes
+from kubrick_api.fields.tracker import Tracker
+from kubrick_api.fields.update import Versions, Write
+from kubrick_api.names import GVK
+from kubrick_api.resource import Object, Resource
+from kubrick_api.storage import Call, UserInfo, WriteContext
+from kubrick_apiserver.options import MANAGER_LIMIT, WriteOptions
+from kubrick_kernel import rfc3339
+
+if TYPE_CHECKING:
+    from kubrick_apiserver.registry import Registry
+
+NODE, SERVICE_ACCOUNT = "system:node:", "system:serviceaccount:kube-system:"
+
+
+def manager_of(call: Call, options: WriteOptions) -> str:
+    """The field manager: as asked for, or the first word of the User-Agent. A component of this process has
+    no User-Agent; it goes by the name that its counterpart in Kubernetes has."""
+    if options.field_manager:
+        return options.field_manager
+    if call.user_agent:
+        return agent_name(call.user_agent)
+    return component_name(call.user)
+
+
+def agent_name(agent: str) -> str:
+    """kubectl/v1.33.0 (linux/amd64) → kubectl"""
+    name = "".join(filter(str.isprintable, agent.partition("/")[0]))
+    return name.encode()[:MANAGER_LIMIT].decode("utf-8", "ignore")
+
+
+def component_name(user: UserInfo) -> str:
+    """system:kube-scheduler → kube-scheduler; all controllers are the controller manager, all nodes kubelets."""
+    name = user.name
+    if name.startswith(NODE):
+        return "kubelet"
+    if name.startswith(SERVICE_ACCOUNT) and name.endswith("-controller"):
+        return "kube-controller-manager"
+    return name.rpartition(":")[2][:MANAGER_LIMIT]
+
+
+@define(eq=False)
+class Endpoint:
+    """What stays the same for all writes to one resource or subresource."""
+
+    tracker: Tracker
+    reset: Set
+    only: Set | None
+    versions: Versions
+
+
+class Ownership:
+    """See the module."""
+
+    def __init__(self, registry: "Registry") -> None:
+        self._registry = registry
+        self._shapes = Shapes(registry.catalog.schemas)
+        self._endpoints: dict[tuple[str, str, str, str], Endpoint] = {}
+        self._trackers: dict[str, Tracker] = {}
+
+    def created(
+        self, resource: Resource, call: Call, obj: Object, options: WriteOptions, context: WriteContext
+    ) -> None:
+        """Set the owners of a new object."""
+        update.created(self.write(resource, "", manager_of(call, options), context), obj)
+
+    def updated(
+        self,
+        resource: Resource,
+        call: Call,
+        obj: Object,
+        old: Object,
+        options: WriteOptions,
+        context: WriteContext,
+    ) -> None:
+        """Set the owners of a changed object."""
+        update.updated(self.write(resource, context.subresource, manager_of(call, options), context), obj, old)
+
+    def write(self, resource: Resource, subresource: str, manager: str, context: WriteContext) -> Write:
+        """One write by `manager`."""
+        found = self.endpoint(resource, subresource)
+        return Write(found.tracker, manager, rfc3339(context.now), subresource, found.reset, found.only, found.versions)
+
+    def endpoint(self, resource: Resource, subresource: str) -> Endpoint:
+        gvr = resource.gvr
+        key = (gvr.group, gvr.version, gvr.resource, subresource)
+        found = self._endpoints.get(key)
+        if found is None:
+            found = self._endpoints[key] = Endpoint(
+                self.tracker(resource.schema, resource.kind.api_version),
+                reset_fields(gvr.group, gvr.resource, subresource, resource.strategy.has_status),
+                ONLY.get((gvr.group, gvr.resource, subresource)),
+                ServedVersions(self, self._registry.catalog, resource),
+            )
+        return found
+
+    def tracker(self, schema: str, api_version: str) -> Tracker:
+        found = self._trackers.get(schema)
+        if found is None:
+            found = self._trackers[schema] = Tracker(self._shapes, schema, api_version)
+        return found
+
+
+class ServedVersions(Versions):
+    """The versions of a resource's kind, and of what shares its storage."""
+
+    def __init__(self, owners: Ownership, catalog: Catalog, resource: Resource) -> None:
+        self._owners = owners
+        self._catalog = catalog
+        self._resource = resource
+
+    def _served(self, api_version: str) -> Resource | None:
+        found = self._catalog.by_kind(GVK.of({"kind": self._resource.kind.kind, "apiVersion": api_version}))
+        return found if found is not None and found.storage == self._resource.storage else None
+
+    def tracker(self, api_version: str) -> Tracker | None:
+        found = self._served(api_version)
+        return None if found is None else self._owners.tracker(found.schema, api_version)
+
+    def convert(self, obj: Object, source: str, target: str) -> Object:
+        came, goes = self._served(source), self._served(target)
+        if came is None or goes is None:
+            return super().convert(obj, source, target)
+        stored = obj if came.stored_as is None else came.to_storage(obj)
+        return stored if goes.stored_as is None else goes.from_storage(stored)
+
+
+def same_but_for_times(obj: Object, old: Object) -> bool:
+    """Whether two objects are equal, or differ only in when fields were last owned: such a write is none."""
+    if identical(obj, old):
+        return True
+    metadata, before = obj["metadata"], old["metadata"]
+    owned, known = metadata.get("managedFields") or [], before.get("managedFields") or []
+    if len(owned) != len(known) or owned == known:
+        return False
+    timeless, once = _timeless(owned), _timeless(known)
+    return timeless == once and identical(
+        {**obj, "metadata": {**metadata, "managedFields": None}}, {**old, "metadata": {**before, "managedFields": None}}
+    )
+
+
+def _timeless(managed: list[Object]) -> list[Object]:
+    """Entries without their times, which also order them."""
+    bare = [{name: value for name, value in found.items() if name != "time"} for found in managed]
+    return sorted(bare, key=lambda found: (found["operation"], found["manager"], found["apiVersion"], str(found)))
