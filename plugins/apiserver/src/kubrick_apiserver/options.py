@@ -18,6 +18,7 @@ from kubrick_api.errors import (
     invalid,
     invalid_value,
     not_supported,
+    required,
     too_long,
 )
 from kubrick_api.names import GVK
@@ -164,6 +165,8 @@ class WriteOptions:
     field_validation: str = "Warn"
     """Ignore, Warn or Strict."""
     field_manager: str = ""
+    force: bool = False
+    """Of an apply: whether to take what others own."""
 
 
 USUAL = WriteOptions()
@@ -172,14 +175,16 @@ FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 MANAGER_LIMIT = 128
 
 
-def write_options(params: Params, kind: str) -> WriteOptions:
-    """`kind` is CreateOptions, UpdateOptions or PatchOptions. Raises StatusError 422."""
-    if not params or WRITE_PARAMS.isdisjoint(params):
+def write_options(params: Params, kind: str, apply: bool = False) -> WriteOptions:
+    """`kind` is CreateOptions, UpdateOptions or PatchOptions (then `apply` matters). Raises StatusError 422."""
+    if not apply and (not params or WRITE_PARAMS.isdisjoint(params)):
         return USUAL
     errors = []
-    if kind == "PatchOptions" and "force" in params:
+    if kind == "PatchOptions" and "force" in params and not apply:
         errors.append(forbidden_value("force", "may not be specified for non-apply patch"))
     manager = params.get("fieldManager", "")
+    if apply and not manager:
+        errors.append(required("fieldManager", "is required for apply patch"))
     if len(manager.encode()) > MANAGER_LIMIT:
         errors.append(too_long("fieldManager", MANAGER_LIMIT))
     if not manager.isprintable():
@@ -189,7 +194,7 @@ def write_options(params: Params, kind: str) -> WriteOptions:
     if validation not in FIELD_VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, FIELD_VALIDATIONS))
     refuse(kind, errors)
-    return WriteOptions("dryRun" in params, validation or "Warn", manager)
+    return WriteOptions("dryRun" in params, validation or "Warn", manager, apply and flag(params, "force"))
 
 
 def dry_run_errors(values: list[str]) -> list[FieldError]:

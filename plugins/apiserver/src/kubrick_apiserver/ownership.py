@@ -11,6 +11,7 @@ from attrs import define
 from kubrick_api.catalog import Catalog
 from kubrick_api.equality import identical
 from kubrick_api.fields import update
+from kubrick_api.fields.apply import Config
 from kubrick_api.fields.reset import ONLY, reset_fields
 from kubrick_api.fields.sets import Set
 from kubrick_api.fields.shape import Shapes
@@ -19,6 +20,8 @@ from kubrick_api.fields.update import Versions, Write
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, UserInfo, WriteContext
+from kubrick_apiserver.applying import Configurations
+from kubrick_apiserver.body import Body
 from kubrick_apiserver.options import MANAGER_LIMIT, WriteOptions
 from kubrick_kernel import rfc3339
 
@@ -62,6 +65,7 @@ class Endpoint:
     reset: Set
     only: Set | None
     versions: Versions
+    configurations: Configurations
 
 
 class Ownership:
@@ -101,13 +105,19 @@ class Ownership:
         key = (gvr.group, gvr.version, gvr.resource, subresource)
         found = self._endpoints.get(key)
         if found is None:
+            tracker = self.tracker(resource.schema, resource.kind.api_version)
             found = self._endpoints[key] = Endpoint(
-                self.tracker(resource.schema, resource.kind.api_version),
+                tracker,
                 reset_fields(gvr.group, gvr.resource, subresource, resource.strategy.has_status),
                 ONLY.get((gvr.group, gvr.resource, subresource)),
                 ServedVersions(self, self._registry.catalog, resource),
+                Configurations(tracker, resource.kind),
             )
         return found
+
+    def configuration(self, resource: Resource, body: Body, options: WriteOptions, warnings: list[str]) -> Config:
+        """What the body of an apply says. Raises StatusError."""
+        return self.endpoint(resource, "").configurations.read(body.data, options, warnings)
 
     def tracker(self, schema: str, api_version: str) -> Tracker:
         found = self._trackers.get(schema)

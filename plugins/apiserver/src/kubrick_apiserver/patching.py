@@ -13,7 +13,7 @@ import orjson
 from kubrick_api import merge
 from kubrick_api.duplication import duplicate_fields
 from kubrick_api.equality import identical
-from kubrick_api.errors import StatusError, bad_request, unsupported_media_type
+from kubrick_api.errors import StatusError, bad_request
 from kubrick_api.merge import JSON_PATCH, PATCH_TYPES, STRATEGIC_PATCH
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
@@ -35,10 +35,8 @@ Apply = Callable[[Object, list[str]], Object]
 
 
 def patch_type(header: str) -> str:
-    """The kind of patch. Raises 415, for server-side apply too (not served yet)."""
+    """The kind of patch. Raises 415."""
     media = header.partition(";")[0].strip().lower()
-    if media == "application/apply-patch+yaml":
-        raise unsupported_media_type(PATCH_TYPES)
     if media not in PATCH_TYPES:
         # The router of kube-apiserver says this, before any handler could name the types there are.
         raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})

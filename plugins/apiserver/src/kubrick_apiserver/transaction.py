@@ -23,6 +23,8 @@ def shown(options: WriteOptions) -> Object:
         shown["dryRun"] = ["All"]
     if options.field_manager:
         shown["fieldManager"] = options.field_manager
+    if options.force:
+        shown["force"] = True
     if options.field_validation:
         shown["fieldValidation"] = options.field_validation
     return shown

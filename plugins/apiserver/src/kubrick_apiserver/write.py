@@ -18,8 +18,9 @@ from kubrick_api.names import GVK, NAME_ALPHABET
 from kubrick_api.resource import Object, Resource, Strategy
 from kubrick_api.storage import Call, WriteContext
 from kubrick_api.validation import object_meta, object_meta_update
-from kubrick_apiserver import incoming, patching, removal
+from kubrick_apiserver import applying, incoming, patching, removal
 from kubrick_apiserver.answer import Answer
+from kubrick_apiserver.applying import is_apply
 from kubrick_apiserver.body import Body
 from kubrick_apiserver.options import WriteOptions, write_options
 from kubrick_apiserver.ownership import same_but_for_times
@@ -168,7 +169,9 @@ async def update(
 async def patch(
     registry: "Registry", resource: Resource, call: Call, body: Body, strategy: Strategy | None = None
 ) -> Answer:
-    """PATCH with a JSON, merge or strategic patch."""
+    """PATCH with a JSON, merge or strategic patch, or by server-side apply."""
+    if is_apply(call.content_type):
+        return await _apply(registry, resource, call, body, strategy or resource.strategy)
     options = write_options(call.params, "PatchOptions")
     apply = patching.reader(registry, resource, call, body, options)
 
@@ -180,6 +183,32 @@ async def patch(
         return obj
 
     change = Change(resource, call, options, produce, strategy or resource.strategy, call.subresource)
+    change.kind = "PatchOptions"
+    return await replace(registry, change)
+
+
+async def _apply(registry: "Registry", resource: Resource, call: Call, body: Body, strategy: Strategy) -> Answer:
+    """Server-side apply, which creates what isn't there."""
+    options = write_options(call.params, "PatchOptions", apply=True)
+    schema = registry.catalog.type(resource)
+
+    async def produce(old: Object | None, context: WriteContext) -> Object:
+        if old is None and call.subresource:
+            raise not_found(resource.gvr, call.name)
+        config = registry.owners.configuration(resource, body, options, context.warnings)
+        write = registry.owners.write(resource, call.subresource, options.field_manager, context)
+        if old is None:
+            obj = applying.created(write, config, schema)
+            uid = obj["metadata"].get("uid")
+            if uid:
+                why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                raise conflict(resource.gvr, call.name, why)
+        else:
+            obj = applying.applied(write, old, config, schema, options.force)
+        incoming.settle_name(resource, call.namespace, call.name, obj)
+        return obj
+
+    change = Change(resource, call, options, produce, strategy, call.subresource, may_create=True, owned=True)
     change.kind = "PatchOptions"
     return await replace(registry, change)
 
@@ -353,5 +382,5 @@ def _validate(change: Change, obj: Object, old: Object) -> list[FieldError]:
     if change.subresource == "status":
         return errors + strategy.validate_status_update(obj, old)
     if all(key == "metadata" or (key in old and identical(obj[key], old[key])) for key in obj) and len(obj) == len(old):
-        return errors  # the rest was found valid when it was written
+        return errors + strategy.validate_metadata_update(obj, old)
     return errors + strategy.validate_replacement(obj, old)
