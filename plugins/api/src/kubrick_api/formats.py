@@ -154,7 +154,7 @@ def at_most_whole(value: Any, path: str) -> list[FieldError]:
 def counts_nothing(value: Any) -> bool:
     """Whether a count or percentage is none at all; what is neither counts nothing."""
     text = str(value or 0).removesuffix("%")
-    return not re.fullmatch("[0-9]+", text) or int(text) == 0
+    return not re.fullmatch("[+-]?[0-9]+", text) or int(text) == 0
 
 
 # Addresses
