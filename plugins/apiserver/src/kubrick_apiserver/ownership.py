@@ -13,7 +13,7 @@ from kubrick_api.equality import identical
 from kubrick_api.fields import update
 from kubrick_api.fields.apply import Config
 from kubrick_api.fields.reset import ONLY, reset_fields
-from kubrick_api.fields.sets import Set
+from kubrick_api.fields.sets import EMPTY, Set, of_paths
 from kubrick_api.fields.shape import Shapes
 from kubrick_api.fields.tracker import Tracker
 from kubrick_api.fields.update import Versions, Write
@@ -28,6 +28,7 @@ from kubrick_kernel import rfc3339
 if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
+REPLICAS = of_paths(("f:spec", "f:replicas"))
 NODE, SERVICE_ACCOUNT = "system:node:", "system:serviceaccount:kube-system:"
 
 
@@ -93,7 +94,7 @@ class Ownership:
         context: WriteContext,
     ) -> None:
         """Set the owners of a changed object."""
-        update.updated(self.write(resource, context.subresource, manager_of(call, options), context), obj, old)
+        update.updated(self.write(resource, call.subresource, manager_of(call, options), context), obj, old)
 
     def write(self, resource: Resource, subresource: str, manager: str, context: WriteContext) -> Write:
         """One write by `manager`."""
@@ -118,6 +119,19 @@ class Ownership:
     def configuration(self, resource: Resource, body: Body, options: WriteOptions, warnings: list[str]) -> Config:
         """What the body of an apply says. Raises StatusError."""
         return self.endpoint(resource, "").configurations.read(body.data, options, warnings)
+
+    def scale(self, resource: Resource, kind: GVK, schema: str, body: Body, options: WriteOptions) -> Config:
+        """What the body of an apply to a scale says about the object that is scaled. Raises StatusError."""
+        config = Configurations(self.tracker(schema, kind.api_version), kind).read(body.data, options, [])
+        obj = config.obj
+        about: Object = {"kind": resource.kind.kind, "apiVersion": resource.kind.api_version}
+        known = obj.get("metadata") or {}
+        about["metadata"] = {name: known[name] for name in ("name", "namespace", "resourceVersion") if name in known}
+        spec = obj.get("spec") or {}
+        if "replicas" not in spec:
+            return Config(about, EMPTY)
+        about["spec"] = {"replicas": spec["replicas"]}
+        return Config(about, REPLICAS)
 
     def tracker(self, schema: str, api_version: str) -> Tracker:
         found = self._trackers.get(schema)

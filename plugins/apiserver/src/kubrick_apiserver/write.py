@@ -14,6 +14,7 @@ from attrs import define
 from kubrick_api import codec
 from kubrick_api.equality import identical
 from kubrick_api.errors import FieldError, StatusError, already_exists, conflict, invalid, invalid_value, not_found
+from kubrick_api.fields.apply import Config
 from kubrick_api.names import GVK, NAME_ALPHABET
 from kubrick_api.resource import Object, Resource, Strategy
 from kubrick_api.storage import Call, WriteContext
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 NAME_ATTEMPTS = 8
 GENERATED_LIMIT = 58
+SCALE = "scale"
+"""The one subresource with a handler whose writes are owned as if they were made to the object."""
 
 
 async def create(registry: "Registry", resource: Resource, call: Call, body: Body) -> Answer:
@@ -126,24 +129,28 @@ def generate_name(registry: "Registry", stem: str) -> str:
 
 # Update and patch
 
+Produce = Callable[[Object | None, WriteContext], Awaitable[Object | None]]
+
 
 @define(eq=False)
 class Change:
     """One write to an object that may exist: what `replace` needs to know.
 
     `produce` makes the new object from the stored one (None: there is none), on every attempt anew; the
-    result is private. None from it means: leave as is. `owned`: it has its owners already.
+    result is private. None from it means: leave as is.
     """
 
     resource: Resource
     call: Call
     options: WriteOptions
-    produce: Callable[[Object | None, WriteContext], Awaitable[Object | None]]
+    produce: Produce
     strategy: Strategy
     subresource: str = ""
     admit: bool = True
+    tracked: bool = False
+    """Whether the writer comes to own what changes. Not so for what an apply made, which has its owners
+    already, nor for what the server does by itself."""
     may_create: bool = False
-    owned: bool = False
     kind: str = "UpdateOptions"
 
 
@@ -162,7 +169,8 @@ async def update(
     chosen = strategy or resource.strategy
     may_create = chosen.allow_create_on_update and not call.subresource
     return await replace(
-        registry, Change(resource, call, options, produce, chosen, call.subresource, may_create=may_create)
+        registry,
+        Change(resource, call, options, produce, chosen, call.subresource, tracked=True, may_create=may_create),
     )
 
 
@@ -182,7 +190,7 @@ async def patch(
         incoming.settle_name(resource, call.namespace, call.name, obj)
         return obj
 
-    change = Change(resource, call, options, produce, strategy or resource.strategy, call.subresource)
+    change = Change(resource, call, options, produce, strategy or resource.strategy, call.subresource, tracked=True)
     change.kind = "PatchOptions"
     return await replace(registry, change)
 
@@ -190,12 +198,40 @@ async def patch(
 async def _apply(registry: "Registry", resource: Resource, call: Call, body: Body, strategy: Strategy) -> Answer:
     """Server-side apply, which creates what isn't there."""
     options = write_options(call.params, "PatchOptions", apply=True)
+
+    def read(warnings: list[str]) -> Config:
+        return registry.owners.configuration(resource, body, options, warnings)
+
+    change = Change(resource, call, options, _layer(registry, resource, call, options, read), strategy)
+    change.subresource, change.may_create = call.subresource, True
+    change.kind = "PatchOptions"
+    return await replace(registry, change)
+
+
+async def apply_scale(
+    registry: "Registry", resource: Resource, call: Call, options: WriteOptions, config: Config
+) -> Answer:
+    """Apply to the scale subresource: `config` is about the object's replicas, and is admitted already."""
+    produce = _layer(registry, resource, call, options, lambda warnings: config)
+    change = Change(resource, call, options, produce, resource.strategy, admit=False)
+    change.kind = "PatchOptions"
+    return await replace(registry, change)
+
+
+def _layer(
+    registry: "Registry",
+    resource: Resource,
+    call: Call,
+    options: WriteOptions,
+    read: Callable[[list[str]], Config],
+) -> Produce:
+    """`Change.produce` that lays a configuration over what is stored."""
     schema = registry.catalog.type(resource)
 
     async def produce(old: Object | None, context: WriteContext) -> Object:
         if old is None and call.subresource:
             raise not_found(resource.gvr, call.name)
-        config = registry.owners.configuration(resource, body, options, context.warnings)
+        config = read(context.warnings)
         write = registry.owners.write(resource, call.subresource, options.field_manager, context)
         if old is None:
             obj = applying.created(write, config, schema)
@@ -208,9 +244,7 @@ async def _apply(registry: "Registry", resource: Resource, call: Call, body: Bod
         incoming.settle_name(resource, call.namespace, call.name, obj)
         return obj
 
-    change = Change(resource, call, options, produce, strategy, call.subresource, may_create=True, owned=True)
-    change.kind = "PatchOptions"
-    return await replace(registry, change)
+    return produce
 
 
 async def modify(
@@ -231,9 +265,9 @@ async def modify(
 
     view = resource.subresources.get(subresource)
     strategy = (view.strategy if view is not None else None) or resource.strategy
-    return await replace(
-        registry, Change(resource, call, options, produce, strategy, subresource, admit=admit, owned=True)
-    )
+    made = Change(resource, call, options, produce, strategy, subresource, admit=admit)
+    made.tracked = call.subresource == SCALE
+    return await replace(registry, made)
 
 
 async def replace(registry: "Registry", change: Change) -> Answer:
@@ -267,7 +301,7 @@ async def _attempt(
     _check_versions(change, obj, old, item)
     strategy = change.strategy
     strategy.default(obj)
-    if not change.owned:
+    if change.tracked:
         registry.owners.updated(resource, call, obj, old, change.options, context)
     record = None
     attributes = None
@@ -326,7 +360,7 @@ async def _create_by_update(registry: "Registry", change: Change, obj: Object, c
     if incoming.given_revision(obj):
         raise conflict(resource.gvr, call.name)
     obj["metadata"].pop("resourceVersion", None)
-    answer = await insert(registry, resource, call, obj, change.options, context, owned=change.owned)
+    answer = await insert(registry, resource, call, obj, change.options, context, owned=not change.tracked)
     context.on_failure.clear()
     return answer
 
