@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kubrick_api import addresses
-from kubrick_api.errors import FieldError, invalid_value, required, show
+from kubrick_api.errors import FieldError, invalid_value, required, show, too_long
 from kubrick_api.validation import label, non_negative, subdomain, too_long_text
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -115,6 +115,14 @@ def domain_prefixed_path(value: str, path: str) -> list[FieldError]:
         return [invalid_value(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
     errors = invalids(path, host, subdomain(host))
     return errors if re.fullmatch(_HTTP_PATH, rest) else [*errors, invalid_value(path, rest, PATH_RULE)]
+
+
+def csi_driver_name(value: str, path: str) -> list[FieldError]:
+    """The name of a storage or device driver: a domain of at most 63 characters, in any case."""
+    if not value:
+        return [required(path)]
+    errors = [too_long(path, 63)] if len(value) > 63 else []
+    return errors + invalids(path, value, subdomain(value.lower()))
 
 
 # Numbers
