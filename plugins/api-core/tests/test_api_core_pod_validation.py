@@ -103,13 +103,11 @@ def test_a_common_pod_is_fine() -> None:
         (pod(volumes=[{"name": "v", "secret": {}}]), "spec.volumes[0].secret.secretName: Required value"),
         (
             pod(volumes=[{"name": "v", "secret": {"secretName": "s"}, "emptyDir": {}}]),
-            "spec.volumes[0].emptyDir: Forbidden: may not specify more than 1 volume type",
+            "spec.volumes[0].secret: Forbidden: may not specify more than 1 volume type",
         ),
         (
             pod(tolerations=[{"key": "a", "operator": "Exists", "value": "b", "effect": "NoSchedule"}]),
-            "spec.tolerations[0].operator: Invalid value: "
-            '{"key":"a","operator":"Exists","value":"b","effect":"NoSchedule"}: '
-            "value must be empty when `operator` is 'Exists'",
+            "spec.tolerations[0].operator: Invalid value: \"b\": value must be empty when `operator` is 'Exists'",
         ),
         (
             pod(
@@ -132,7 +130,10 @@ def test_a_common_pod_is_fine() -> None:
         ),
         (
             with_container(securityContext={"privileged": True, "allowPrivilegeEscalation": False}),
-            'spec.containers[0].securityContext: Invalid value: {"privileged":true,"allowPrivilegeEscalation":false}: '
+            'spec.containers[0].securityContext: Invalid value: {"Capabilities":null,"Privileged":true,'
+            '"SELinuxOptions":null,"WindowsOptions":null,"RunAsUser":null,"RunAsGroup":null,"RunAsNonRoot":null,'
+            '"ReadOnlyRootFilesystem":null,"AllowPrivilegeEscalation":false,"ProcMount":null,"SeccompProfile":null,'
+            '"AppArmorProfile":null}: '
             "cannot set `allowPrivilegeEscalation` to false and `privileged` to true",
         ),
     ],
@@ -166,12 +167,12 @@ def test_nothing_else_may_change() -> None:
         "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
         "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
     )
-    assert '+hostname: "other"' in message
+    assert '\n+ "hostname": "other",\n' in message
 
 
 def test_containers_are_not_added_or_removed() -> None:
     old = pod()
-    new = changed(old, containers=[*old["spec"]["containers"], {"name": "b", "image": "b"}])
+    new = changed(old, containers=[*old["spec"]["containers"], {**old["spec"]["containers"][0], "name": "b"}])
     assert update_errors(new, old) == ["spec.containers: Forbidden: pod updates may not add or remove containers"]
 
 
@@ -188,5 +189,5 @@ def test_a_gated_pod_may_lose_gates_and_gain_selectors_but_no_gates() -> None:
     old = pod(schedulingGates=[{"name": "wait"}])
     assert update_errors(changed(old, schedulingGates=[], nodeSelector={"disk": "ssd"}), old) == []
     assert update_errors(changed(old, schedulingGates=[{"name": "wait"}, {"name": "more"}]), old) == [
-        "spec.schedulingGates: Forbidden: only deletion is allowed, but found new scheduling gate 'more'"
+        "spec.schedulingGates[1].name: Forbidden: only deletion is allowed, but found new scheduling gate 'more'"
     ]

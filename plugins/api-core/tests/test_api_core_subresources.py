@@ -166,8 +166,11 @@ async def test_a_resize_changes_resources_only(api: Cluster) -> None:
     patch = {"spec": {"containers": [{"name": "web", "resources": {"requests": {"cpu": "2"}}}]}}
     after = await api.client.patch(PODS, "web", patch, "default", kind="strategic", subresource="resize")
     assert after["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "2"}
+    same = await api.client.patch(PODS, "web", {"spec": {"hostname": "x"}}, "default", subresource="resize")
+    assert same == after
+    disk = {"spec": {"containers": [{"name": "web", "resources": {"requests": {"ephemeral-storage": "1Gi"}}}]}}
     with pytest.raises(StatusError, match="only cpu and memory resources are mutable"):
-        await api.client.patch(PODS, "web", {"spec": {"hostname": "x"}}, "default", subresource="resize")
+        await api.client.patch(PODS, "web", disk, "default", kind="strategic", subresource="resize")
 
 
 async def test_component_statuses_show_what_runs(api: Cluster) -> None:

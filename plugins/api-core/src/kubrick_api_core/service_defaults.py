@@ -28,6 +28,11 @@ def needs_health_port(spec: Object) -> bool:
     return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
+def reachable(spec: Object) -> bool:
+    """Whether it can be reached from outside the cluster."""
+    return spec.get("type") in WITH_NODE_PORTS or (spec.get("type") == "ClusterIP" and bool(spec.get("externalIPs")))
+
+
 def is_headless(spec: Object) -> bool:
     return spec.get("clusterIP") == HEADLESS
 

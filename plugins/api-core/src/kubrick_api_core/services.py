@@ -62,12 +62,25 @@ class ServiceStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
         from kubrick_api_core.service_validation import validate_service
 
-        return list(validate_service(obj))
+        return validate_service(obj)
 
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
         from kubrick_api_core.service_validation import validate_service_update
 
-        return list(validate_service_update(obj, old))
+        return validate_service_update(obj, old)
+
+    def validate_metadata_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return self.validate_replacement(obj, old)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        from kubrick_api_core.service_validation import validate_service_status_update
+
+        return validate_service_status_update(obj, old)
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        from kubrick_api_core.service_validation import service_warnings
+
+        return service_warnings(obj)
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         spec = obj.get("spec") or {}

@@ -99,6 +99,11 @@ class Strategy:
         the change. Override where Kubernetes reports in another order, or forgives what was wrong before."""
         return self.validate(obj) + self.validate_update(obj, old)
 
+    def validate_metadata_update(self, obj: Object, old: Object) -> list[FieldError]:
+        """What the server asks instead for an update of nothing but metadata: the rest was valid when it was
+        written. Override where validation reads labels or annotations."""
+        return []
+
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         """The same for an update of the status subresource; `validate` is not called then."""
         return []
