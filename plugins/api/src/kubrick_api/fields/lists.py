@@ -94,7 +94,7 @@ class Associative:
     def merge(self, old: Any, new: Any) -> Any:
         """The applied items in their order; those it doesn't mention stay where they were between them."""
         if not isinstance(old, list) or not isinstance(new, list):
-            return copy(new)
+            return copy(old) if new is None and old else copy(new)
         before, after = self.index(old), self.index(new)
         left = [(self.part_of(item), item) for item in old if self._has_part(item)]
         right = list(after)

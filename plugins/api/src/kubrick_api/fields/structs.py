@@ -106,7 +106,7 @@ class Struct:
 
     def merge(self, old: Any, new: Any) -> Any:
         if not isinstance(old, dict) or not isinstance(new, dict):
-            return copy(new)
+            return copy(old) if new is None and old else copy(new)
         merged: dict[str, Any] = {}
         for name, before in old.items():
             if name not in new:
@@ -202,7 +202,7 @@ class Mapping:
 
     def merge(self, old: Any, new: Any) -> Any:
         if not isinstance(old, dict) or not isinstance(new, dict):
-            return copy(new)
+            return copy(old) if new is None and old else copy(new)
         merged = copy(old)
         for key, value in new.items():
             merged[key] = self.element.merge(old[key], value) if key in old else copy(value)
