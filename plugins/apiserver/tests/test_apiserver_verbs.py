@@ -38,7 +38,7 @@ async def test_a_created_object_can_be_read_back_byte_for_byte(web: Any) -> None
 
 
 async def test_the_creator_cannot_set_what_is_the_servers(web: Any) -> None:
-    asked = config()
+    asked = config(a="1")
     asked["metadata"] |= {"uid": "mine", "creationTimestamp": "2001-01-01T00:00:00Z", "managedFields": [{}]}
     _, obj = await web("POST", MAPS, asked)
     assert obj["metadata"]["uid"] != "mine"

@@ -65,8 +65,8 @@ def _problem(problem: Problem) -> str:
 
 
 def _shown(kind: GVK) -> str:
-    version = f"{kind.group}/{kind.version}" if kind.group else kind.version
-    return f"{version}, Kind={kind.kind}"
+    """As Go prints a GroupVersionKind: /v1, Kind=ConfigMap"""
+    return f"{kind.group}/{kind.version}, Kind={kind.kind}"
 
 
 def _named(obj: Object, kind: GVK) -> str:
