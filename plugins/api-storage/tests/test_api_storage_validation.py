@@ -94,7 +94,8 @@ def topology(key: str, *values: str) -> Object:
                 'spec.fsGroupPolicy: Unsupported value: "x": supported values: "File", "None", '
                 '"ReadWriteOnceWithFSType"',
                 'spec.volumeLifecycleModes: Unsupported value: "x": supported values: "Persistent", "Ephemeral"',
-                "spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 9: must be greater than or equal to 10 seconds",
+                "spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 9: must be greater than or equal to 10 "
+                "seconds",
                 "spec.serviceAccountTokenInSecrets: Invalid value: true: serviceAccountTokenInSecrets is set but no "
                 "tokenRequests are specified",
             ],
