@@ -81,6 +81,7 @@ def parts(kernel: "Kernel") -> Parts:
             "replicationcontrollers/scale": ScaleHandler(),
             "serviceaccounts/token": TokenHandler(kernel),
         },
+        accepts={"pods/eviction": ("policy/v1beta1",)},
         views={
             "pods/binding": BindingView(),
             "pods/ephemeralcontainers": EphemeralContainersView(),

@@ -73,6 +73,8 @@ class Parts:
     """Of subresources ("pods/binding") and of virtual resources ("bindings")."""
     views: Mapping[str, Strategy] = field(factory=dict)
     """Strategies of subresources that are views of the object ("pods/resize")."""
+    accepts: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    """API versions that a subresource's body may say besides its kind's own ("pods/eviction")."""
     conversions: Mapping[str, Conversion] = field(factory=dict)
 
 
@@ -111,6 +113,7 @@ def _resource(entry: dict[str, Any], group: str, version: str, parts: Parts) -> 
             verbs=tuple(known["verbs"]),
             handler=_find(parts.handlers, version, f"{name}/{sub}"),
             strategy=_find(parts.views, version, f"{name}/{sub}"),
+            accepts=parts.accepts.get(f"{name}/{sub}", ()),
         )
         for sub, known in entry.get("subresources", {}).items()
     }

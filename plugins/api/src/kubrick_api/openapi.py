@@ -234,7 +234,8 @@ def v2_operation(operation: Operation, definitions: Definitions) -> dict[str, An
         schema = definitions.reference(operation.body)
         must = operation.method in ("post", "put")
         parameters.append({"name": "body", "in": "body", "schema": schema, **({"required": True} if must else {})})
-    parameters += [{"$ref": f"#/parameters/{name}"} for name in operation.query]
+    # kubectl before 1.27 looks for dryRun itself and follows no reference.
+    parameters += [v2_query(n) if n == "dryRun" else {"$ref": f"#/parameters/{n}"} for n in operation.query]
     answer: dict[str, Any] = {"description": "OK"}
     if operation.answer:
         answer["schema"] = definitions.reference(operation.answer)

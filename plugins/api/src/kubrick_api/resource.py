@@ -163,6 +163,8 @@ class Subresource:
     """API verbs: create, get, update, patch, delete."""
     handler: SubresourceHandler | None = None
     strategy: Strategy | None = None
+    accepts: tuple[str, ...] = ()
+    """Further API versions that a body may say (policy/v1beta1 for an Eviction); it is read as `kind`."""
 
 
 @define(eq=False)

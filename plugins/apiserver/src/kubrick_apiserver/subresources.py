@@ -102,7 +102,9 @@ async def _run(
         if schema is None:
             decoded = body.read()
         else:
-            decoded = incoming.receive(registry, kind, schema, body, options, context.warnings)
+            view = resource.subresources.get(call.subresource)
+            also = view.accepts if view is not None else ()
+            decoded = incoming.receive(registry, kind, schema, body, options, context.warnings, also)
             _settle(resource, call, decoded)
         await _admit(registry, resource, kind, call, decoded, context)
     try:
