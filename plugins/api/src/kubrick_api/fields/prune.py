@@ -44,7 +44,7 @@ def _pruned(write: Write, tracker: Tracker, merged: Object, entries: Entries, ow
         there, rest = (write.versions.convert(obj, tracker.api_version, version) for obj in (merged, left))
         kept = _with_owned(other, there, rest, other.named(other.fieldset(there)), fields)
         left = write.versions.convert(kept, version, tracker.api_version)
-    after = tracker.named(tracker.fieldset(left))
+    after = union(tracker.named(tracker.fieldset(left)), IDENTITY)
     return tracker.remove(merged, intersection(difference(before, after), last))
 
 
