@@ -80,7 +80,7 @@ def pair_cluster_ips(spec: Object, old: Object | None = None) -> None:
             many = [one] if one else []
         elif one == was and not same_list and not many:
             one = ""
-    if many and not one:
+    if old is not None and many and not one:
         one = many[0]
     for name, value in (("clusterIP", one), ("clusterIPs", many)):
         if value:

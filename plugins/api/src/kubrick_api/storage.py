@@ -73,6 +73,8 @@ class WriteContext:
     """Further objects to create or delete in the same transaction."""
     on_failure: list[Callable[[], None]] = field(factory=list)
     """Called when the write does not happen (validation, conflict, dry run): give back reservations."""
+    on_success: list[Callable[[], None]] = field(factory=list)
+    """Called when the write has happened and can be read: what was reserved is stored now."""
     warnings: list[str] = field(factory=list)
 
 

@@ -78,6 +78,8 @@ async def commit(
         committed = await registry.bus.commit((put,))
     else:
         committed = await registry.bus.commit((put, *companions(registry, context)))
+    while context.on_success:
+        context.on_success.pop()()
     item = committed.items[0]
     assert item is not None
     return item
