@@ -1,15 +1,14 @@
 """Shapes from schemas: how each type of the tables looks to server-side apply.
 
 The table's ``list-type``, ``list-map-keys`` and ``map-type`` decide; a list without a type is atomic unless
-its patch strategy merges it (kube-openapi: schemaconv). Shapes are made once per type, when first met.
+its patch strategy merges it (kube-openapi: schemaconv). Shapes are made when first asked for, with all they
+refer to; types refer to each other in cycles, so a struct is known before its fields are.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-from kubrick_api.fields.leaves import Atomic, Deduced, Delta, Leaf, Problem, Shape
+from kubrick_api.fields.leaves import Atomic, Deduced, Leaf, Shape
 from kubrick_api.fields.lists import ListMap, ListSet, PlainList
-from kubrick_api.fields.sets import Node
 from kubrick_api.fields.structs import Field, Mapping, Struct
 from kubrick_api.fields.values import by_value
 from kubrick_api.schema import Definition, Schemas
@@ -60,18 +59,12 @@ class Shapes:
             mapping = Mapping(self._of(spec["map"]))
             return Atomic(mapping) if spec.get("map-type") == "atomic" else mapping
         if "ref" in spec:
-            shape: Shape = Reference(self, spec["ref"])
-            atomic = spec.get("map-type") == "atomic" or self._is_atomic(spec["ref"])
-            if atomic:
-                return Atomic(shape)
-            definition = self._schemas.definition(spec["ref"])
-            return shape if definition.get("fields") else self[spec["ref"]]
+            shape = self[spec["ref"]]
+            whole = spec.get("map-type") == "atomic" and not isinstance(shape, Leaf)
+            return Atomic(shape) if whole else shape
         if spec.get("type") == "object":
             return DEDUCED
         return Leaf(KINDS.get(spec.get("type", ""), "untyped"))
-
-    def _is_atomic(self, name: str) -> bool:
-        return self._schemas.definition(name).get("map-type") == "atomic"
 
     def _list(self, spec: Definition) -> Shape:
         element = self._of(spec["list"])
@@ -102,44 +95,3 @@ def _without_fields(short: str, definition: Definition) -> Shape:
     if definition.get("type") in KINDS:
         return Leaf(KINDS[definition["type"]])
     return ANYTHING if short.startswith("JSON") else DEDUCED
-
-
-class Reference:
-    """Another type's shape, looked up when first needed: types refer to each other in cycles."""
-
-    __slots__ = ("_found", "_name", "_shapes")
-
-    def __init__(self, shapes: Shapes, name: str) -> None:
-        self._shapes = shapes
-        self._name = name
-        self._found: Shape | None = None
-
-    @property
-    def shape(self) -> Shape:
-        if self._found is None:
-            self._found = self._shapes[self._name]
-        return self._found
-
-    def added(self, value: Any) -> Node:
-        return self.shape.added(value)
-
-    def fresh(self, value: Any) -> Node | None:
-        return self.shape.fresh(value)
-
-    def fieldset(self, value: Any) -> Node | None:
-        return self.shape.fieldset(value)
-
-    def compare(self, old: Any, new: Any) -> Delta:
-        return self.shape.compare(old, new)
-
-    def merge(self, old: Any, new: Any) -> Any:
-        return self.shape.merge(old, new)
-
-    def remove(self, value: Any, fields: Node) -> Any:
-        return self.shape.remove(value, fields)
-
-    def named(self, fields: Node) -> Node:
-        return self.shape.named(fields)
-
-    def check(self, value: Any) -> Iterator[Problem]:
-        return self.shape.check(value)

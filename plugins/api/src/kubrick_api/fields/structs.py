@@ -5,7 +5,7 @@ from typing import Any
 
 from kubrick_api.codec import copy
 from kubrick_api.fields.gotext import value_text
-from kubrick_api.fields.leaves import ABSENT, Delta, Problem, Shape, member
+from kubrick_api.fields.leaves import ABSENT, Delta, Leaf, Problem, Shape, member
 from kubrick_api.fields.sets import LEAF, MEMBER, Node, ordered
 
 Field = tuple[str, Shape, bool]
@@ -15,11 +15,23 @@ Field = tuple[str, Shape, bool]
 class Struct:
     """Named fields. Those it doesn't know are nobody's: they are dropped before anything is stored."""
 
-    __slots__ = ("_always", "fields")
+    __slots__ = ("_always", "_known", "fields")
 
     def __init__(self, fields: dict[str, Field]) -> None:
         self.fields = fields
         self._always: frozenset[str] | None = None
+        self._known: dict[str, tuple[str, Shape | None]] | None = None
+
+    @property
+    def known(self) -> dict[str, tuple[str, Shape | None]]:
+        """What there is to know when a value is new: the path element, and the shape if it isn't one value.
+        (Calls are what costs here: a pod has five values for every struct.)"""
+        if self._known is None:
+            self._known = {
+                name: (part, None if isinstance(shape, Leaf) else shape)
+                for name, (part, shape, _) in self.fields.items()
+            }
+        return self._known
 
     @property
     def always(self) -> frozenset[str]:
@@ -28,18 +40,20 @@ class Struct:
         return self._always
 
     def added(self, value: Any) -> Node:
-        always = self.always
+        always = self._always
+        if always is None:
+            always = self.always
         if not value and not always:
             return LEAF
-        get = self.fields.get
+        get = (self._known or self.known).get
         node: Node = {MEMBER: LEAF}
         for name in sorted(value):
-            field = get(name)
-            if field is not None:
-                node[field[0]] = field[1].added(value[name])
-        missing = always - value.keys()
-        if missing:
-            for name in missing:
+            found = get(name)
+            if found is not None:
+                part, shape = found
+                node[part] = LEAF if shape is None else shape.added(value[name])
+        if always and not always <= value.keys():
+            for name in always - value.keys():
                 node[self.fields[name][0]] = LEAF
             return ordered(node)
         return node

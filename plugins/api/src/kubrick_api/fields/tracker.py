@@ -12,7 +12,7 @@ import orjson
 
 from kubrick_api.fields.leaves import ABSENT, NO_CHANGE, Atomic, Delta, Problem, Shape
 from kubrick_api.fields.sets import EMPTY, LEAF, Node, Set, ordered
-from kubrick_api.fields.shape import Reference, Shapes
+from kubrick_api.fields.shape import Shapes
 from kubrick_api.fields.structs import Struct
 from kubrick_api.resource import Object
 
@@ -128,8 +128,6 @@ IDENTITY: Set = {"f:metadata": {".": LEAF, "f:name": LEAF}}
 
 
 def _struct(shape: Shape) -> Struct:
-    if isinstance(shape, Reference):
-        shape = shape.shape
     if isinstance(shape, Atomic):
         shape = shape.inside
     if not isinstance(shape, Struct):
