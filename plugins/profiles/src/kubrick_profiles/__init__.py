@@ -74,6 +74,7 @@ CONTROL_PLANE = Profile(
         "controller-endpointslice",
         "controller-namespace",
         "controller-service-account",
+        "controller-clusterrole-aggregation",
         "controller-root-ca-certificate-publisher",
         "controller-garbage-collector",
         "controller-node-lifecycle",
