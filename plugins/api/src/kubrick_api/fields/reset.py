@@ -6,6 +6,7 @@ spec; some subresources reset more or keep but a little (Kubernetes: each strate
 
 from kubrick_api.fields.sets import EMPTY, LEAF, Set, of_paths
 
+CERTIFICATES = "certificates.k8s.io"
 STATUS = of_paths(("f:status",))
 SPEC = of_paths(("f:spec",))
 ALL_METADATA = of_paths(("f:spec",), ("f:metadata",))
@@ -18,10 +19,17 @@ OF_STATUS: dict[tuple[str, str], Set] = {
     ("admissionregistration.k8s.io", "validatingadmissionpolicies"): ALL_METADATA,
     ("flowcontrol.apiserver.k8s.io", "flowschemas"): ALL_METADATA,
     ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): ALL_METADATA,
-    ("networking.k8s.io", "servicecidrs"): SPEC,
+    (CERTIFICATES, "certificatesigningrequests"): of_paths(("f:spec",), ("f:status", "f:conditions")),
+    ("resource.k8s.io", "resourceclaims"): ALL_METADATA,
     ("storage.k8s.io", "volumeattachments"): ALL_METADATA,
 }
 """What the status subresource of a resource resets, where it isn't just the spec."""
+
+OTHERWISE: dict[tuple[str, str, str], Set] = {
+    (CERTIFICATES, "certificatesigningrequests", ""): of_paths(("f:spec",), ("f:status",)),
+    (CERTIFICATES, "certificatesigningrequests", "approval"): of_paths(("f:spec",), ("f:status", "f:certificate")),
+}
+"""What other endpoints reset, where it isn't just the status."""
 
 ONLY: dict[tuple[str, str, str], Set] = {
     ("", "pods", "ephemeralcontainers"): {"f:spec": {"f:ephemeralContainers": LEAF}},
@@ -39,4 +47,4 @@ def reset_fields(group: str, resource: str, subresource: str, has_status: bool) 
     """The fields that a write to this endpoint can't come to own."""
     if subresource == "status":
         return OF_STATUS.get((group, resource), SPEC)
-    return STATUS if has_status else EMPTY
+    return OTHERWISE.get((group, resource, subresource), STATUS if has_status else EMPTY)
