@@ -20,6 +20,7 @@ from kubrick_apiserver.access import MASTERS, AccessControl
 from kubrick_apiserver.auth import Credentials
 from kubrick_apiserver.authentication import Authentication, impersonate, is_impersonating
 from kubrick_apiserver.metrics import RequestMetrics
+from kubrick_apiserver.refusal import Refuse
 from kubrick_apiserver.request_info import is_long_running, parse_target
 from kubrick_apiserver.web import Handler, Request, RequestInfo, Response, Upgrade
 from kubrick_http.parser import Message
@@ -70,12 +71,14 @@ class Filters:
         metrics: RequestMetrics,
         restrictions: Restrictions,
         seed: int,
+        refuse: Refuse,
     ) -> None:
         self._handler = handler
         self._authentication = authentication
         self._control = control
         self._metrics = metrics
         self._restrictions = restrictions
+        self._refuse = refuse
         self._reading = 0
         self._mutating = 0
         self._count = 0
@@ -109,13 +112,14 @@ class Filters:
                 if message.method == "GET":
                     response = await compressed(response, headers.get("accept-encoding", ""))
         except StatusError as error:
-            response = status_response(error)
+            response = self._refuse(error, headers)
         except trio.Cancelled:
             self._metrics.observe(request, 504, trio.current_time() - start, 0)
             raise
         except Exception as error:
             log.error("a request failed", method=message.method, path=path, audit_id=audit_id, exc_info=error)
-            response = status_response(internal(f"{type(error).__name__} (see the server's log, Audit-Id {audit_id})"))
+            refusal = internal(f"{type(error).__name__} (see the server's log, Audit-Id {audit_id})")
+            response = self._refuse(refusal, headers)
         response.headers += (("Audit-Id", audit_id), CACHE_CONTROL)
         self._observe(request, response, start)
         return response

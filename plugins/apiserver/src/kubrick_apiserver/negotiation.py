@@ -2,7 +2,7 @@
 
 `representation` reads an Accept header the way kube-apiserver does: clauses by falling quality, the first
 one that can be served wins; Tables and PartialObjectMetadata are asked for by the parameters as, v and g.
-Bodies may be protobuf too; answers are not yet: clients that accept JSON as well get that, others 406.
+Tables have no protobuf.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,9 @@ from attrs import frozen
 from kubrick_api.errors import not_acceptable, unacceptable, unsupported_media_type
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
-MEDIA_TYPES = (JSON, YAML)
-BODY_TYPES = (*MEDIA_TYPES, PROTOBUF)
+MEDIA_TYPES = (JSON, YAML, PROTOBUF)
+TEXTS = (JSON, YAML)
+"""What documents of the server's own (discovery) can be had as."""
 TRANSFORMS = {
     "Table": "table",
     "PartialObjectMetadata": "metadata",
@@ -28,7 +29,7 @@ BROWSERS = ("curl", "Wget", "Mozilla/5.0")
 
 @frozen
 class Representation:
-    """`media` is JSON or YAML; `transform` is "" (the objects themselves), "table" or "metadata";
+    """`media` is JSON, YAML or PROTOBUF; `transform` is "" (the objects themselves), "table" or "metadata";
     `version` is the version of meta.k8s.io that a transformed answer says it has."""
 
     media: str = JSON
@@ -73,7 +74,7 @@ def _negotiate(accept: str, transforms: bool) -> Representation | None:
     for media, parameters in _clauses(accept):
         if media in ANY:
             media = JSON
-        elif media != YAML:
+        elif media not in (YAML, PROTOBUF):
             continue
         wanted = parameters.get("as", "")
         if not wanted:
@@ -81,7 +82,7 @@ def _negotiate(accept: str, transforms: bool) -> Representation | None:
         version = parameters.get("v", "v1")
         if not transforms or wanted not in TRANSFORMS or parameters.get("g", "meta.k8s.io") != "meta.k8s.io":
             continue
-        if version in ("v1", "v1beta1"):
+        if version in ("v1", "v1beta1") and not (media == PROTOBUF and wanted == "Table"):
             return Representation(media, TRANSFORMS[wanted], version)
     return None
 
@@ -115,7 +116,7 @@ def discovery_version(accept: str) -> str:
     return ""
 
 
-def media_type(header: str, accepted: tuple[str, ...] = BODY_TYPES) -> str:
+def media_type(header: str, accepted: tuple[str, ...] = MEDIA_TYPES) -> str:
     """The Content-Type without parameters; absent means JSON. Raises 415."""
     media = header.partition(";")[0].strip().lower() if header else JSON
     if media not in accepted:

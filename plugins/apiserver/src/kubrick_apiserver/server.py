@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from kubrick_api.catalog import Catalog
+from kubrick_api.protobuf import Protobuf
 from kubrick_api.names import GVK, GVR
 from kubrick_apiserver.access import AccessControl
 from kubrick_apiserver.authentication import Authentication
@@ -20,6 +21,7 @@ from kubrick_apiserver.filters import Filters, Restrictions
 from kubrick_apiserver.health import Health, ping
 from kubrick_apiserver.metrics import Exposition, RequestMetrics, ServerMetrics
 from kubrick_apiserver.paths import Paths
+from kubrick_apiserver.refusal import Refusals
 from kubrick_apiserver.settings import Settings
 from kubrick_apiserver.web import Handler
 from kubrick_client import RootCA
@@ -76,6 +78,7 @@ class APIServer:
                 self._settings.request_timeout,
             ),
             kernel.random.getrandbits(80),
+            Refusals(Protobuf(catalog)),
         )
         self.metrics = ServerMetrics(metrics, self.health, lambda: self.filters.in_flight, self._stored)
         self._add_checks()

@@ -225,12 +225,21 @@ def object_of(registry: "Registry", resource: Resource, kind: str, event: Event)
     return found  # type: ignore[return-value]  # the key says what it is
 
 
+Encode = Callable[[str, Object], bytes]
+
+
+def json_frame(kind: str, obj: Object) -> bytes:
+    return orjson.dumps({"type": kind, "object": obj}, option=orjson.OPT_APPEND_NEWLINE)
+
+
 class PlainFrames:
     """Frames of stored bytes."""
 
     def __init__(self, registry: "Registry", resource: Resource) -> None:
         self.registry = registry
         self.resource = resource
+        self.encoded: Encode = json_frame
+        """Makes a frame of an object that is nobody else's."""
 
     def frame(self, kind: str, event: Event) -> bytes:
         known = memo(event)
@@ -247,38 +256,42 @@ class PlainFrames:
         return codec.restamp(item.value, at) if kind == DELETED else item.value
 
     def bookmark(self, mark: Bookmark) -> bytes:
-        return frame_of(BOOKMARK, bookmark_object(self.resource, mark))
-
-
-def frame_of(kind: str, obj: Object) -> bytes:
-    return orjson.dumps({"type": kind, "object": obj}, option=orjson.OPT_APPEND_NEWLINE)
+        return self.encoded(BOOKMARK, bookmark_object(self.resource, mark))
 
 
 class Frames(PlainFrames):
-    """Frames in another representation. `convert(obj, first)` makes it of an object; what it makes is
-    shared by all watchers of the representation called `name`, but for a watch's first frame."""
+    """Frames in another representation. `convert(obj, first)` makes it of an object and `encode` a frame of that;
+    what they make is shared by all watchers of the representation called `name`, but for a watch's first frame."""
 
-    def __init__(self, registry: "Registry", resource: Resource, name: object, convert: Convert) -> None:
+    def __init__(
+        self,
+        registry: "Registry",
+        resource: Resource,
+        name: object,
+        convert: Convert,
+        encode: Encode = json_frame,
+    ) -> None:
         super().__init__(registry, resource)
         self.name = name
         self.convert = convert
+        self.encoded = encode
         self.first = True
 
     def frame(self, kind: str, event: Event) -> bytes:
         first, self.first = self.first, False
         if first:
-            return frame_of(kind, self.convert(object_of(self.registry, self.resource, kind, event), True))
+            return self.encoded(kind, self.convert(object_of(self.registry, self.resource, kind, event), True))
         known = memo(event)
         key = (kind, self.resource.gvr, self.name)
         found = known.get(key)
         if found is None:
             obj = self.convert(object_of(self.registry, self.resource, kind, event), False)
-            found = known[key] = frame_of(kind, obj)
+            found = known[key] = self.encoded(kind, obj)
         return found  # type: ignore[return-value]  # the key says what it is
 
     def bookmark(self, mark: Bookmark) -> bytes:
         first, self.first = self.first, False
-        return frame_of(BOOKMARK, self.convert(bookmark_object(self.resource, mark), first))
+        return self.encoded(BOOKMARK, self.convert(bookmark_object(self.resource, mark), first))
 
 
 class Stream:
@@ -295,7 +308,7 @@ class Stream:
             await self._feed.open()
         except StatusError as error:
             # As kube-apiserver does: once a watch is under way, even 410 is an event.
-            self._refused = frame_of(ERROR, error.status())
+            self._refused = self._frames.encoded(ERROR, error.status())
         return self
 
     async def __aexit__(self, *exception: object) -> None:
@@ -311,7 +324,7 @@ class Stream:
             changes = await self._feed.next()
         except StatusError as error:
             self._over = True
-            return frame_of(ERROR, error.status())
+            return self._frames.encoded(ERROR, error.status())
         frames = self._frames
         if len(changes) == 1:
             change = changes[0]
