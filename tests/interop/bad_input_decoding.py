@@ -462,7 +462,8 @@ FORMATS = [
         None,
         406,
         "NotAcceptable",
-        "only the following media types are accepted: application/json, application/yaml",
+        "only the following media types are accepted: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf",
         headers={"Accept": "application/json;as=Chair;v=v1;g=meta.k8s.io"},
     ),
     Case(

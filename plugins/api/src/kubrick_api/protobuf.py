@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 
 MAGIC = b"k8s\x00"
+LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
+META_GROUP, PARTIAL, PARTIAL_LIST = "meta.k8s.io", "PartialObjectMetadata", "PartialObjectMetadataList"
+PARTIALS: dict[str, dict[str, Any]] = {
+    PARTIAL: {"metadata": {"ref": "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}},
+    PARTIAL_LIST: {"metadata": {"ref": LIST_META}, "items": {"list": {"ref": PARTIAL}}},
+}
+"""Kinds that OpenAPI has no definition of, fields in the order of their numbers."""
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -56,6 +63,8 @@ class Message:
 
     def __init__(self) -> None:
         self.fields: dict[int, Field] = {}
+        self.writers: dict[str, Callable[[bytearray, Any], None]] | None = None
+        self.inlines: list[Field] = []
 
     def decode(self, data: bytes, into: Object | None = None) -> Object:
         """The object that `data` holds. Raises MalformedProtobuf."""
@@ -82,41 +91,54 @@ class Message:
 
     def encode(self, obj: Object) -> bytes:
         """The message that says what `obj` says; fields it doesn't know are left out."""
+        writers = self.writers
+        if writers is None:
+            writers = self.writers = {field.name: writer(field) for field in self.fields.values() if not field.inline}
+            self.inlines = [field for field in self.fields.values() if field.inline]
         out = bytearray()
-        for number in sorted(self.fields):
-            field = self.fields[number]
-            if field.inline is not None:
-                inner = field.inline.encode(obj)
-                if inner:
-                    _append(out, field, inner)
-                continue
-            value = obj.get(field.name)
-            if value is None:
-                continue
-            if field.repeated:
-                for one in value:
-                    _append(out, field, field.write(one))
-            elif field.mapped:
-                for key in sorted(value):
-                    _append(out, field, field.write((key, value[key])))
-            else:
-                _append(out, field, field.write(value))
+        for name, value in obj.items():
+            write = writers.get(name)
+            if write is not None and value is not None:
+                write(out, value)
+        for field in self.inlines:
+            if field.inline is not None and (inner := field.inline.encode(obj)):
+                out += varint(field.number << 3 | BYTES) + varint(len(inner)) + inner
         return bytes(out)
 
 
-def _append(out: bytearray, field: Field, value: Any) -> None:
-    out += varint(field.number << 3 | field.wire)
-    if field.wire == BYTES:
-        out += varint(len(value))
-        out += value
-    elif field.wire == VARINT:
-        out += varint(value)
-    else:
-        out += value
+def writer(field: Field) -> Callable[[bytearray, Any], None]:
+    """Appends a field with its tag. Fields may come in any order; this one is the object's own."""
+    tag, wire, write = varint(field.number << 3 | field.wire), field.wire, field.write
+
+    def append(out: bytearray, value: Any) -> None:
+        data = write(value)
+        out += tag
+        if wire == BYTES:
+            out += varint(len(data))
+            out += data
+        elif wire == VARINT:
+            out += varint(data)
+        else:
+            out += data
+
+    def append_all(out: bytearray, values: Any) -> None:
+        for value in values:
+            append(out, value)
+
+    def append_entries(out: bytearray, entries: Any) -> None:
+        for key in sorted(entries):
+            append(out, (key, entries[key]))
+
+    return append_all if field.repeated else append_entries if field.mapped else append
+
+
+SMALL = [bytes((number,)) for number in range(128)]
 
 
 def varint(value: int) -> bytes:
     """`value` as a varint; negative ones take ten bytes, as protobuf's int32 and int64 do."""
+    if 0 <= value < 128:
+        return SMALL[value]
     value &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while value > 0x7F:
@@ -277,25 +299,32 @@ _PLAIN: dict[tuple[str, str], Scalar] = {
 _SCHEMA_PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 
 
+def envelope(kind: GVK, message: bytes) -> bytes:
+    """A runtime.Unknown behind the prefix."""
+    meta = _bytes_field(1, kind.api_version.encode()) + _bytes_field(2, kind.kind.encode())
+    return MAGIC + _bytes_field(1, meta) + _bytes_field(2, message) + b"\x1a\x00\x22\x00"
+
+
 class Protobuf:
     """Both directions, for all types of a catalog."""
 
     def __init__(self, catalog: "Catalog") -> None:
         self._catalog = catalog
         self._messages: dict[str, Message] = {}
+        self._types: dict[GVK, str | None] = {}
         self._inline: Mapping[str, Any] | None = None
 
     def decode(self, data: bytes) -> Object:
         """The object in an envelope, kind and apiVersion included. Raises MalformedProtobuf."""
         if data[:4] != MAGIC:
             raise MalformedProtobuf("the data does not begin with the prefix k8s\\x00")
-        envelope = {number: value for number, _, value in wire_fields(data[4:])}
-        meta = {number: _text(value) for number, _, value in wire_fields(envelope.get(1, b""))}
+        unknown = {number: value for number, _, value in wire_fields(data[4:])}
+        meta = {number: _text(value) for number, _, value in wire_fields(unknown.get(1, b""))}
         head = {"kind": meta.get(2, ""), "apiVersion": meta.get(1, "")}
         name = self._type_of(GVK.of(head))
         if name is None:
             raise MalformedProtobuf(f'no kind "{head["kind"]}" is registered for version "{head["apiVersion"]}"')
-        return self._message(name).decode(envelope.get(2, b""), dict(head))
+        return self._message(name).decode(unknown.get(2, b""), dict(head))
 
     def encode(self, obj: Object) -> bytes:
         """The envelope of an object. Raises LookupError for a kind that has no message."""
@@ -303,16 +332,45 @@ class Protobuf:
         name = self._type_of(kind)
         if name is None:
             raise LookupError(f"no registered API group has a protobuf message for {kind}")
-        meta = _bytes_field(1, kind.api_version.encode()) + _bytes_field(2, kind.kind.encode())
-        return MAGIC + _bytes_field(1, meta) + _bytes_field(2, self._message(name).encode(obj)) + b"\x1a\x00\x22\x00"
+        return envelope(kind, self._message(name).encode(obj))
+
+    def encode_list(self, obj: Object, items: Iterable[bytes]) -> bytes:
+        """The envelope of a list whose items are messages already (see `item`); `obj` has its kind and metadata."""
+        kind = GVK.of(obj)
+        out = bytearray(_bytes_field(1, self._message(LIST_META).encode(obj["metadata"])))
+        for item in items:
+            out += b"\x12"
+            out += varint(len(item))
+            out += item
+        return envelope(kind, bytes(out))
+
+    def item(self, kind: GVK, obj: Object) -> bytes:
+        """The message of one item of a list, without an envelope. Raises LookupError."""
+        name = self._type_of(kind)
+        if name is None:
+            raise LookupError(f"no registered API group has a protobuf message for {kind}")
+        return self._message(name).encode(obj)
+
+    def event(self, kind: str, obj: Object) -> bytes:
+        """A frame of a watch: its length in four bytes, and a meta.v1.WatchEvent whose object is an envelope."""
+        content = _bytes_field(1, kind.encode()) + _bytes_field(2, _bytes_field(1, self.encode(obj)))
+        return len(content).to_bytes(4, "big") + content
 
     def _type_of(self, kind: GVK) -> str | None:
         """The name of a kind's type. Options and other meta kinds belong to every group."""
+        found = self._types.get(kind)
+        if found is None:
+            found = self._types[kind] = self._find_type(kind)
+        return found
+
+    def _find_type(self, kind: GVK) -> str | None:
         resource = self._catalog.by_kind(kind)
         if resource is not None:
             return resource.schema
         if kind.kind == "DeleteOptions":
             return DELETE_OPTIONS
+        if kind.group == META_GROUP and kind.kind in (PARTIAL, PARTIAL_LIST):
+            return kind.kind
         wanted = [kind.group, kind.version, kind.kind]
         for table in self._catalog.schemas.tables():
             for name, definition in table.items():
@@ -324,6 +382,10 @@ class Protobuf:
         found = self._messages.get(name)
         if found is None:
             found = self._messages[name] = Message()
+            if name in PARTIALS:
+                for number, (field, shape) in enumerate(PARTIALS[name].items(), 1):
+                    found.fields[number] = self._field(field, number, shape)
+                return found
             definition = self._catalog.schemas.definition(name)
             shapes = definition.get("fields", {})
             for field, shape in shapes.items():

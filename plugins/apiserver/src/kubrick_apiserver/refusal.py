@@ -22,8 +22,11 @@ class Refusals:
         accept = headers.get("accept", "")
         if accept in ("", "*/*", JSON) or (PROTOBUF not in accept and YAML not in accept):
             return status_response(error)
-        # What is asked for "as" a Table is refused as what it is.
-        form = representation({"accept": accept.replace(";as=", ";not-as=")}, {}, transforms=False)
+        try:
+            # What is asked for "as" a Table is refused as what it is.
+            form = representation({"accept": accept.replace(";as=", ";not-as=")}, {}, transforms=False)
+        except StatusError:
+            return status_response(error)
         if form.media == JSON:
             return status_response(error)
         status = error.status()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from kubrick_api.catalog import Catalog
-from kubrick_api.protobuf import Protobuf
 from kubrick_api.names import GVK, GVR
+from kubrick_api.protobuf import Protobuf
 from kubrick_apiserver.access import AccessControl
 from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Address, Bootstrap, Reconcile, first_service_ip, system_objects
