@@ -9,7 +9,7 @@ from datetime import datetime
 
 from attrs import evolve
 
-from kubrick_api.errors import conflict, invalid, invalid_value, required
+from kubrick_api.errors import conflict, invalid, not_supported, required
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object
 from kubrick_api.storage import Call, Storage, WriteContext
@@ -34,7 +34,7 @@ async def bind(call: Call, storage: Storage, context: WriteContext) -> Object:
 def _check(target: Object, name: str) -> None:
     errors = []
     if target.get("kind") not in (None, "", "Node"):
-        errors.append(invalid_value("target.kind", target["kind"], 'must be "Node"'))
+        errors.append(not_supported("target.kind", target["kind"], ("Node", "<empty>")))
     if not target.get("name"):
         errors.append(required("target.name"))
     if errors:
