@@ -94,7 +94,8 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
     kernel.offer(Reader, registry)
     kernel.offer(Storage, registry)
     kernel.offer(Connector, InProcessConnector(registry, control))
-    server = APIServer(kernel, catalog, control, authentication, ResourceHandler(kernel, catalog, registry))
+    handler = ResourceHandler(kernel, catalog, registry)
+    server = APIServer(kernel, catalog, control, authentication, handler, registry.audiences)
     kernel.offer(APIServer, server)
     return (server,)
 

@@ -16,6 +16,7 @@ from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, Reader, UserInfo, WriteContext
 from kubrick_apiserver import read, removal, subresources, write
 from kubrick_apiserver.answer import Answer
+from kubrick_apiserver.audience import Audiences
 from kubrick_apiserver.body import Body, DictBody
 from kubrick_apiserver.chain import AdmissionChain
 from kubrick_apiserver.ownership import Ownership
@@ -35,6 +36,7 @@ class Registry:
         self.bus = bus
         self.chain = chain
         self.clock = kernel.clock
+        self.audiences = Audiences()
         self.reader: Reader = self
         self.owners = Ownership(self)
         self._resources: dict[GVR, Resource] = {}

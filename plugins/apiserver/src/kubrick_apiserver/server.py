@@ -15,6 +15,7 @@ from kubrick_api.catalog import Catalog
 from kubrick_api.names import GVK, GVR
 from kubrick_api.protobuf import Protobuf
 from kubrick_apiserver.access import AccessControl
+from kubrick_apiserver.audience import Audiences
 from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Address, Bootstrap, Reconcile, first_service_ip, system_objects
 from kubrick_apiserver.filters import Filters, Restrictions
@@ -57,9 +58,11 @@ class APIServer:
         control: AccessControl,
         authentication: Authentication,
         resources: Handler,
+        audiences: Audiences,
     ) -> None:
         self._kernel = kernel
         self._catalog = catalog
+        self._audiences = audiences
         self._settings: Settings = kernel.settings("apiserver")
         self._service_ip = _service_ip(self._settings.service_cluster_ip_range)
         self._bootstrapped = False
@@ -103,6 +106,7 @@ class APIServer:
             clock = self._kernel.clock
             servers = [HTTPServer(socket, self.filters, Pulse(clock), limits, context) for socket in sockets]
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._audiences.run)
                 for server in servers:
                     nursery.start_soon(server.run, settings.drain_timeout)
                 task_status.started()

@@ -18,9 +18,11 @@ from kubrick_api import codec
 from kubrick_api.errors import StatusError, too_large_resource_version, too_old_resource_version
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call
+from kubrick_apiserver.audience import Member
 from kubrick_apiserver.options import ListOptions, list_options, revision
 from kubrick_apiserver.read import prefix
 from kubrick_apiserver.selection import Selection, selection
+from kubrick_http.response import Outlet
 from kubrick_kernel import Compacted, Event, FutureRevision, Item
 from kubrick_kernel.bus import Lagged, Subscription
 
@@ -130,6 +132,32 @@ class Feed:
         if self._subscription is not None:
             self._subscription.close()
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether the client has seen everything, sees everything, and no bookmark is due."""
+        return (
+            self._matches is None
+            and not self._initial
+            and not self._later
+            and self._subscription is not None
+            and self._subscription.at_end
+            and trio.current_time() < self._marks
+        )
+
+    @property
+    def marks(self) -> float:
+        """When the next bookmark is due, or the end, on trio's clock."""
+        return self._marks
+
+    @property
+    def within(self) -> bytes:
+        return self._plan.within
+
+    def skip(self, revision: int) -> None:
+        """The client was shown everything up to `revision` by an audience."""
+        assert self._subscription is not None
+        self._subscription.skip(revision)
+
     async def next(self) -> list[Change | Bookmark]:
         """Wait for something to send. Raises StatusError 410 when the watch can't go on."""
         if self._initial:
@@ -161,10 +189,7 @@ class Feed:
             events = [event for event in events if event.revision > self._later]
         matches = self._matches
         if matches is None:
-            return [
-                (DELETED if event.item is None else MODIFIED if event.previous is not None else ADDED, event)
-                for event in events
-            ]
+            return seen(events)
         changes: list[Change | Bookmark] = []
         for event in events:
             item, previous = event.item, event.previous
@@ -174,6 +199,14 @@ class Feed:
             elif before:
                 changes.append((DELETED, event))
         return changes
+
+
+def seen(events: list[Event]) -> list[Change | Bookmark]:
+    """Events as somebody sees them who selects nothing."""
+    return [
+        (DELETED if event.item is None else MODIFIED if event.previous is not None else ADDED, event)
+        for event in events
+    ]
 
 
 @asynccontextmanager
@@ -234,6 +267,11 @@ def json_frame(kind: str, obj: Object) -> bytes:
 
 class PlainFrames:
     """Frames of stored bytes."""
+
+    name: object = None
+    """The representation: frames of one name are the same bytes for everybody..."""
+    first = False
+    """... but for a watch's first, where this is true."""
 
     def __init__(self, registry: "Registry", resource: Resource) -> None:
         self.registry = registry
@@ -298,10 +336,17 @@ class Stream:
     """The body of a watch response."""
 
     def __init__(self, registry: "Registry", resource: Resource, asked: Plan, frames: PlainFrames) -> None:
+        self._registry = registry
         self._feed = Feed(registry, resource, asked)
         self._frames = frames
         self._over = False
         self._refused = b""
+        self._outlet: Outlet | None = None
+        self._key = asked.within, resource.gvr, frames.name
+
+    def attach(self, outlet: Outlet) -> None:
+        """The connection can be written to by others: see `kubrick_apiserver.audience`."""
+        self._outlet = outlet
 
     async def __aenter__(self) -> "Stream":
         try:
@@ -309,9 +354,11 @@ class Stream:
         except StatusError as error:
             # As kube-apiserver does: once a watch is under way, even 410 is an event.
             self._refused = self._frames.encoded(ERROR, error.status())
+        self._registry.audiences.enter(self._key)
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        self._registry.audiences.exit(self._key)
         self._feed.close()
 
     async def next(self) -> bytes:
@@ -321,10 +368,14 @@ class Stream:
             self._over = True
             return self._refused
         try:
+            await self._listen()
             changes = await self._feed.next()
         except StatusError as error:
             self._over = True
             return self._frames.encoded(ERROR, error.status())
+        return self._piece(changes)
+
+    def _piece(self, changes: list[Change | Bookmark]) -> bytes:
         frames = self._frames
         if len(changes) == 1:
             change = changes[0]
@@ -332,3 +383,22 @@ class Stream:
         return b"".join(
             [frames.bookmark(each) if isinstance(each, Bookmark) else frames.frame(*each) for each in changes]
         )
+
+    async def _listen(self) -> None:
+        """Be in an audience for as long as that can be; nothing is sent by this stream meanwhile."""
+        feed, outlet = self._feed, self._outlet
+        while outlet is not None and feed.caught_up and not self._frames.first:
+            registry = self._registry
+            audiences = registry.audiences
+            topic = registry.topic(feed.resource)
+            audience = audiences.find(self._key, topic, feed.within, lambda events: self._piece(seen(events)))
+            if audience is None:
+                return
+            member = Member(outlet)
+            audience.members.add(member)
+            try:
+                with trio.move_on_at(feed.marks):
+                    await member.released.wait()
+            finally:
+                feed.skip(audiences.leave(self._key, audience, member))
+            await outlet.flush()

@@ -18,7 +18,7 @@ from kubrick_api.errors import StatusError, timed_out
 from kubrick_http.parser import BODY, IDLE, Message, Refusal, RequestParser
 from kubrick_http.pulse import Pulse
 from kubrick_http.response import ByteStream, Response, Stream, Upgrade
-from kubrick_http.streams import Resumed
+from kubrick_http.streams import Resumed, SocketStream, TLSStream
 from kubrick_http.writer import CONTINUE, LAST_CHUNK, NO_BODY, chunk, head, status_response, upgrade_head
 from kubrick_kernel.log import get_logger
 
@@ -163,6 +163,13 @@ class Connection:
             await self._send_large([start, body] if isinstance(body, bytes) else [start, *body])
         return keep_alive
 
+    async def flush(self, rest: bytes) -> None:
+        """Send what the stream's `send_now` left, within the time that a piece has."""
+        assert isinstance(self._stream, SocketStream | TLSStream)
+        self.deadline = self.pulse.now + self._limits.write
+        await self._stream.send_rest(rest)
+        self.deadline = inf
+
     async def _send(self, data: bytes) -> None:
         self.deadline = self.pulse.now + self._limits.write
         await self._stream.send_all(data)
@@ -247,6 +254,9 @@ class Connection:
                     scope.cancel()
 
             nursery.start_soon(read_ahead)
+            attach = getattr(stream, "attach", None)
+            if attach is not None and isinstance(self._stream, SocketStream | TLSStream):
+                attach(ConnectionOutlet(self, self._stream, chunked=chunked))
             try:
                 self.deadline = inf
                 while piece := await stream.next():
@@ -292,6 +302,32 @@ class Connection:
         """A whole small response."""
         assert isinstance(response.body, bytes)
         return head(response, len(response.body), self.pulse.date, keep_alive=keep_alive) + response.body
+
+
+class ConnectionOutlet:
+    """`Outlet` of a connection over `stream`."""
+
+    def __init__(self, connection: Connection, stream: SocketStream | TLSStream, *, chunked: bool) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._chunked = chunked
+        self._rest = b""
+        self._broken = False
+
+    def put(self, piece: bytes, framed: bytes) -> bool:
+        try:
+            self._rest = self._stream.send_now(framed if self._chunked else piece)
+        except trio.BrokenResourceError:
+            self._broken = True
+            return False
+        return not self._rest
+
+    async def flush(self) -> None:
+        if self._broken:
+            raise trio.BrokenResourceError("the peer is gone")
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            await self._connection.flush(rest)
 
 
 def _left(error: BaseException) -> bool:

@@ -14,8 +14,8 @@ import trio
 
 from kubrick_http.response import ByteStream
 
-GREED = 16
-"""How many receives in a row may succeed without letting other tasks run."""
+GREED = 4
+"""How many receives in a row may succeed without letting other tasks run: spares a wait, but others wait meanwhile."""
 HANDSHAKE_TIMEOUT = 10.0
 
 
@@ -62,6 +62,20 @@ class SocketStream:
                 continue
             except OSError as error:
                 raise trio.BrokenResourceError(str(error)) from error
+
+    def send_now(self, data: bytes) -> bytes:
+        """As much as the kernel takes at once; returns the rest, which `send_rest` must send before anything
+        else is. Raises BrokenResourceError."""
+        try:
+            return data[self._socket.send(data) :]
+        except BlockingIOError:
+            return data
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
+    async def send_rest(self, rest: bytes) -> None:
+        """What `send_now` left."""
+        await self._send_rest(memoryview(rest))
 
     def send_nowait(self, data: bytes) -> None:
         """As much as the kernel takes at once; failure doesn't matter."""
@@ -164,6 +178,18 @@ class TLSStream:
         except ssl.SSLError as error:
             raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
         await self._transport.send_all(self._outgoing.read())
+
+    def send_now(self, data: bytes) -> bytes:
+        """See `SocketStream.send_now`; the rest is encrypted already."""
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
+        return self._transport.send_now(self._outgoing.read())
+
+    async def send_rest(self, rest: bytes) -> None:
+        """What `send_now` left."""
+        await self._transport.send_rest(rest)
 
     async def aclose(self) -> None:
         """Says goodbye if the kernel takes it at once, and closes."""
