@@ -138,7 +138,7 @@ EXAMPLES: dict[str, Object] = {
         }
     },
     "FlowSchema": {"spec": {"priorityLevelConfiguration": {"name": "exempt"}, "matchingPrecedence": 500}},
-    "PriorityLevelConfiguration": {"spec": {"type": "Exempt"}},
+    "PriorityLevelConfiguration": {"spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}},
 }
 EVENTS: dict[str, Object] = {
     "": {"involvedObject": {"kind": "Pod", "name": "web", "namespace": "default"}, "reason": "Started"},
