@@ -10,7 +10,7 @@ from attrs import define
 
 from kubrick_api.catalog import Catalog
 from kubrick_api.equality import identical
-from kubrick_api.fields import update
+from kubrick_api.fields import entries, update
 from kubrick_api.fields.apply import Config
 from kubrick_api.fields.reset import ONLY, reset_fields
 from kubrick_api.fields.sets import EMPTY, Set, of_paths
@@ -28,6 +28,10 @@ from kubrick_kernel import rfc3339
 if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
+SPOILT = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated "
+    "mutating admission controller; please fix your requests"
+)
 REPLICAS = of_paths(("f:spec", "f:replicas"))
 NODE, SERVICE_ACCOUNT = "system:node:", "system:serviceaccount:kube-system:"
 
@@ -162,6 +166,22 @@ class ServedVersions(Versions):
             return super().convert(obj, source, target)
         stored = obj if came.stored_as is None else came.to_storage(obj)
         return stored if goes.stored_as is None else goes.from_storage(stored)
+
+
+def settle_after_admission(obj: Object, owned: list[Object] | None, warnings: list[str]) -> None:
+    """Admission may change who owns what, if what it leaves can be read; else it is as if it hadn't."""
+    metadata = obj["metadata"]
+    found = metadata.get("managedFields")
+    if found is owned or found == owned:
+        return
+    try:
+        entries.given(found)
+    except (ValueError, TypeError, AttributeError) as error:
+        warnings.append(f"{SPOILT}: {error}")
+        if owned is None:
+            del metadata["managedFields"]
+        else:
+            metadata["managedFields"] = owned
 
 
 def same_but_for_times(obj: Object, old: Object) -> bool:

@@ -24,7 +24,7 @@ from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.applying import is_apply
 from kubrick_apiserver.body import Body
 from kubrick_apiserver.options import WriteOptions, write_options
-from kubrick_apiserver.ownership import same_but_for_times
+from kubrick_apiserver.ownership import same_but_for_times, settle_after_admission
 from kubrick_apiserver.transaction import ATTEMPTS, admission_of, commit, shown, undo
 from kubrick_kernel import Conflict, Item, rfc3339
 
@@ -86,10 +86,12 @@ async def insert(
     attributes.object = obj
     attributes.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", **shown(options)}
     try:
+        owners = metadata.get("managedFields")
         loose, record = await registry.chain.mutate(attributes)
         if loose:
             registry.catalog.type(resource).accept(obj, resource.kind)
             metadata = obj["metadata"]
+            settle_after_admission(obj, owners, context.warnings)
         metadata["uid"] = registry.kernel.uuid()
         metadata["creationTimestamp"] = rfc3339(context.now)
         if generated and not metadata.get("name"):
@@ -311,9 +313,11 @@ async def _attempt(
         )
         attributes.object, attributes.old_object = obj, old
         attributes.options = {"kind": change.kind, "apiVersion": "meta.k8s.io/v1", **shown(change.options)}
+        owners = obj["metadata"].get("managedFields")
         loose, record = await registry.chain.mutate(attributes)
         if loose:
             registry.catalog.type(resource).accept(obj, resource.kind)
+            settle_after_admission(obj, owners, context.warnings)
             strategy.default(obj)
     keep_system_fields(obj, old)
     owned = obj["metadata"].get("managedFields")
