@@ -4,7 +4,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from kubrick_api.protobuf import MalformedProtobuf, Protobuf
+from kubrick_api.protobuf import Protobuf
+from kubrick_api.wire import MalformedProtobuf
 from kubrick_apiserver.malformed import syntax_error
 from kubrick_apiserver.negotiation import JSON, PROTOBUF, load_yaml
 
