@@ -46,11 +46,17 @@ HOSTNAME = (
 
 def pod_warnings(pod: Object) -> list[str]:
     """Warnings for a new pod."""
-    metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
-    why = label(metadata.get("name") or "")
-    warnings = [f"{HOSTNAME}[{' '.join(why)}]"] if why else []
-    warnings += _warnings(spec, metadata, "", template=False)
-    return warnings
+    return name_warnings(pod) + spec_warnings(pod)
+
+
+def name_warnings(pod: Object) -> list[str]:
+    why = label((pod.get("metadata") or {}).get("name") or "")
+    return [f"{HOSTNAME}[{' '.join(why)}]"] if why else []
+
+
+def spec_warnings(pod: Object) -> list[str]:
+    """The warnings that follow from spec and annotations."""
+    return list(_warnings(pod.get("spec") or {}, pod.get("metadata") or {}, "", template=False))
 
 
 def template_warnings(template: Object, path: str) -> list[str]:

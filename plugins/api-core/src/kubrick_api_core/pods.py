@@ -10,6 +10,7 @@ from kubrick_api.equality import same
 from kubrick_api.errors import FieldError
 from kubrick_api.resource import Object, Strategy, keep_all_but_status
 from kubrick_api.storage import WriteContext
+from kubrick_api_core.pod_memory import Memory, shape
 from kubrick_kernel import rfc3339
 
 TERMINAL = ("Succeeded", "Failed")
@@ -19,6 +20,10 @@ SCHEDULING_GATED = "SchedulingGated"
 class PodStrategy(Strategy):
     has_status = True
     tracks_generation = True
+
+    def __init__(self) -> None:
+        self._fine = Memory()
+        self._warned = Memory()
 
     def default(self, obj: Object) -> None:
         from kubrick_api_core.pod_defaults import default_pod
@@ -73,9 +78,15 @@ class PodStrategy(Strategy):
             keep_generations(status, before)
 
     def validate(self, obj: Object) -> list[FieldError]:
+        key = shape(obj)
+        if self._fine.get(key):
+            return []
         from kubrick_api_core.pod_validation import validate_pod
 
-        return validate_pod(obj)
+        errors = validate_pod(obj)
+        if not errors:
+            self._fine.put(key, True)
+        return errors
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
         from kubrick_api_core.pod_update import validate_pod_update
@@ -94,9 +105,16 @@ class PodStrategy(Strategy):
 
     def warnings(self, obj: Object, old: Object | None) -> list[str]:
         """New pods only: updates are frequent, and seldom made by people."""
-        from kubrick_api_core.pod_warnings import pod_warnings
+        if old is not None:
+            return []
+        from kubrick_api_core.pod_warnings import name_warnings, spec_warnings
 
-        return [] if old is not None else pod_warnings(obj)
+        key = shape(obj)
+        known: list[str] | None = self._warned.get(key)
+        if known is None:
+            known = spec_warnings(obj)
+            self._warned.put(key, known)
+        return name_warnings(obj) + known
 
     def grace_period(self, obj: Object, asked: int | None) -> int | None:
         """What was asked, else the pod's own; none for a pod that is nowhere or over."""

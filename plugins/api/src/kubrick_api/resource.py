@@ -190,6 +190,8 @@ class Resource:
     subresources: dict[str, Subresource] = field(factory=dict)
     virtual: SubresourceHandler | None = None
     stored_as: GVR | None = None
+    _stem: str | None = field(default=None, init=False, repr=False)
+    """`key_prefix` as text, once it was asked for."""
 
     @property
     def storage(self) -> GVR:
@@ -202,11 +204,15 @@ class Resource:
     @property
     def key_prefix(self) -> bytes:
         """Where objects live in the store: ``pods/``, ``deployments.apps/``."""
-        return f"{self.storage.qualified}/".encode()
+        if self._stem is None:
+            self._stem = f"{self.storage.qualified}/"
+        return self._stem.encode()
 
     def key(self, namespace: str, name: str) -> bytes:
         """The store's key of one object: ``pods/<namespace>/<name>``, ``nodes/<name>``."""
-        return self.key_prefix + (f"{namespace}/{name}" if self.namespaced else name).encode()
+        if self._stem is None:
+            self._stem = f"{self.storage.qualified}/"
+        return (f"{self._stem}{namespace}/{name}" if self.namespaced else self._stem + name).encode()
 
     def to_storage(self, obj: Object) -> Object:
         """This version of the object → the stored version. Only when `stored_as` is set."""

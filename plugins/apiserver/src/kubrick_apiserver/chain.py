@@ -6,7 +6,7 @@ is recorded while `AdmissionLog.patches` is set, as bytes that become a JSON Pat
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,12 @@ class AdmissionRecord:
     name: str
     dry_run: bool
     entries: list[Entry] = field(factory=list)
+
+    def enter(self, plugin: str, phase: str, before: bytes | None = None) -> Entry:
+        """A step begins: until it ends, its `seconds` say when."""
+        entry = Entry(plugin, phase, None, before, before, trio.current_time())
+        self.entries.append(entry)
+        return entry
 
     @property
     def steps(self) -> list[Step]:
@@ -135,18 +141,27 @@ class AdmissionChain:
         loose = False
         record = None
         log = self.log
-        before: bytes | None = None
+        if log is not None and not log.recording:
+            log = None
         for plugin, exact in self.mutating:
             if not plugin.handles(attributes):
                 continue
             loose = loose or not exact
-            if record is None and log is not None and log.recording:
-                record = log.begin(attributes)
-                before = orjson.dumps(attributes.object) if log.patches else None
-            if record is None:
+            if log is None:
                 await plugin.admit(attributes)
-            else:
-                before = await _recorded(record, plugin.name, MUTATING, plugin.admit(attributes), attributes, before)
+                continue
+            if record is None:
+                record = log.begin(attributes)
+            entry = record.enter(plugin.name, MUTATING, orjson.dumps(attributes.object) if log.patches else None)
+            try:
+                await plugin.admit(attributes)
+                if log.patches:
+                    entry.after = orjson.dumps(attributes.object)
+            except StatusError as error:
+                entry.reason = error.message
+                raise
+            finally:
+                entry.seconds = trio.current_time() - entry.seconds
         return loose, record
 
     async def validate(self, attributes: Attributes, record: AdmissionRecord | None = None) -> None:
@@ -158,30 +173,12 @@ class AdmissionChain:
                 record = self.log.begin(attributes)
             if record is None:
                 await plugin.validate(attributes)
-            else:
-                await _recorded(record, plugin.name, VALIDATING, plugin.validate(attributes), attributes, None)
-
-
-async def _recorded(
-    record: AdmissionRecord,
-    name: str,
-    phase: str,
-    step: Awaitable[None],
-    attributes: Attributes,
-    before: bytes | None,
-) -> bytes | None:
-    """Run one step and write down how it ended; with the object's bytes `before` it, also what it
-    changed. Returns the bytes after it."""
-    started = trio.current_time()
-    reason: str | None = None
-    after = before
-    try:
-        await step
-        if before is not None:
-            after = orjson.dumps(attributes.object)
-    except StatusError as error:
-        reason = error.message
-        raise
-    finally:
-        record.entries.append(Entry(name, phase, reason, before, after, trio.current_time() - started))
-    return after
+                continue
+            entry = record.enter(plugin.name, VALIDATING)
+            try:
+                await plugin.validate(attributes)
+            except StatusError as error:
+                entry.reason = error.message
+                raise
+            finally:
+                entry.seconds = trio.current_time() - entry.seconds
