@@ -41,7 +41,7 @@ async def test_a_binding_places_a_pod_once(api: Cluster) -> None:
         await bind(api, "n2")
     assert caught.value.code == 409
     assert caught.value.message == (
-        'Operation cannot be fulfilled on pods "web": pod web is already assigned to node "n1"'
+        'Operation cannot be fulfilled on pods/binding "web": pod web is already assigned to node "n1"'
     )
 
 
@@ -186,3 +186,96 @@ async def test_tokens_need_somebody_who_signs_them() -> None:
         with pytest.raises(StatusError) as caught:
             await api.client.create(SERVICE_ACCOUNTS, request, "default", subresource="token", name="robot")
         assert caught.value.code == 501
+
+
+async def test_the_last_disruption_turns_the_budgets_condition(api: Cluster) -> None:
+    await running(api, allowed=1)
+    await evict(api)
+    (condition,) = (await api.client.get(BUDGETS, "b", "default"))["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == (
+        "DisruptionAllowed",
+        "False",
+        "InsufficientPods",
+    )
+
+
+async def unready(api: Cluster) -> None:
+    pod = await api.client.get(PODS, "web", "default")
+    status = {**pod["status"], "conditions": [{"type": "Ready", "status": "False"}]}
+    await api.client.update(PODS, {**pod, "status": status}, subresource="status")
+
+
+@pytest.mark.parametrize(("policy", "healthy", "goes"), [(None, 1, True), (None, 0, False), ("AlwaysAllow", 0, True)])
+async def test_an_unready_pod_goes_while_enough_are_healthy_or_always_if_so_allowed(
+    api: Cluster, policy: str | None, healthy: int, goes: bool
+) -> None:
+    await running(api, allowed=0)
+    await unready(api)
+    budget = await api.client.get(BUDGETS, "b", "default")
+    changed = {**budget, "spec": {**budget["spec"], "unhealthyPodEvictionPolicy": policy}}
+    budget = await api.client.update(BUDGETS, changed)
+    status = {**budget["status"], "currentHealthy": healthy, "observedGeneration": budget["metadata"]["generation"]}
+    await api.client.update(BUDGETS, {**budget, "status": status}, subresource="status")
+    if goes:
+        await evict(api)
+        assert "disruptedPods" not in (await api.client.get(BUDGETS, "b", "default"))["status"]
+    else:
+        with pytest.raises(StatusError) as caught:
+            await evict(api)
+        assert caught.value.code == 429
+    pod = await api.client.get(PODS, "web", "default")
+    assert ("deletionTimestamp" in pod["metadata"]) is goes
+
+
+async def test_an_eviction_waits_for_the_budget_to_be_counted(api: Cluster) -> None:
+    await running(api, allowed=1)
+    budget = await api.client.get(BUDGETS, "b", "default")
+    await api.client.update(BUDGETS, {**budget, "spec": {**budget["spec"], "minAvailable": 2}})
+    with pytest.raises(StatusError) as caught:
+        await evict(api)
+    assert (caught.value.code, caught.value.details) == (
+        429,
+        {
+            "retryAfterSeconds": 10,
+            "causes": [
+                {
+                    "reason": "DisruptionBudget",
+                    "message": "The disruption budget b is still being processed by the server.",
+                }
+            ],
+        },
+    )
+
+
+async def test_a_pod_under_two_budgets_stays(api: Cluster) -> None:
+    await running(api, allowed=1)
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "c"}, "spec": spec}
+    await api.client.create(BUDGETS, body, "default")
+    with pytest.raises(StatusError) as caught:
+        await evict(api)
+    assert (caught.value.code, caught.value.message) == (
+        500,
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+    )
+
+
+async def test_a_budget_that_selects_nothing_in_particular_guards_nothing(api: Cluster) -> None:
+    await running(api, allowed=0)
+    budget = await api.client.get(BUDGETS, "b", "default")
+    await api.client.delete(BUDGETS, "b", "default")
+    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}
+    await api.client.create(BUDGETS, {**body, "spec": {**budget["spec"], "selector": {}}}, "default")
+    await evict(api)
+    assert "deletionTimestamp" in (await api.client.get(PODS, "web", "default"))["metadata"]
+
+
+async def test_a_binding_names_a_node(api: Cluster) -> None:
+    await api.client.create(PODS, build.pod(), "default")
+    body = {**binding(""), "target": {"kind": "Pod"}}
+    with pytest.raises(StatusError) as caught:
+        await api.client.create(PODS, body, "default", subresource="binding", name="web")
+    assert (caught.value.code, caught.value.message) == (
+        500,
+        '[target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>", target.name: Required value]',
+    )
