@@ -186,14 +186,16 @@ def settle_after_admission(obj: Object, owned: list[Object] | None, warnings: li
 
 def same_but_for_times(obj: Object, old: Object) -> bool:
     """Whether two objects are equal, or differ only in when fields were last owned: such a write is none."""
-    if identical(obj, old):
-        return True
     metadata, before = obj["metadata"], old["metadata"]
     owned, known = metadata.get("managedFields") or [], before.get("managedFields") or []
-    if len(owned) != len(known) or owned == known:
-        return False
-    timeless, once = _timeless(owned), _timeless(known)
-    return timeless == once and identical(
+    if owned is known or len(owned) != len(known):
+        return identical(obj, old)
+    for name, value in metadata.items():
+        if value != before.get(name) and name != "managedFields":
+            return False
+    if owned == known:
+        return identical(obj, old)
+    return _timeless(owned) == _timeless(known) and identical(
         {**obj, "metadata": {**metadata, "managedFields": None}}, {**old, "metadata": {**before, "managedFields": None}}
     )
 
@@ -201,4 +203,4 @@ def same_but_for_times(obj: Object, old: Object) -> bool:
 def _timeless(managed: list[Object]) -> list[Object]:
     """Entries without their times, which also order them."""
     bare = [{name: value for name, value in found.items() if name != "time"} for found in managed]
-    return sorted(bare, key=lambda found: (found["operation"], found["manager"], found["apiVersion"], str(found)))
+    return sorted(bare, key=entries.owner_of)
