@@ -321,8 +321,9 @@ def _joined(resource: Resource, found: read.Page) -> list[bytes]:
         return [head, b"]}"]
     pieces = [head]
     for start in range(0, len(items), CHUNK):
+        values = [item.value for item in items[start : start + CHUNK]]
         if start:
-            pieces.append(b",")
-        pieces.append(b",".join([item.value for item in items[start : start + CHUNK]]))
+            values.insert(0, b"")  # a comma before the first
+        pieces.append(b",".join(values))
     pieces.append(b"]}")
     return pieces

@@ -23,8 +23,8 @@ from kubrick_http.writer import CONTINUE, LAST_CHUNK, NO_BODY, chunk, head, stat
 from kubrick_kernel.log import get_logger
 
 READ_SIZE = 65536
-WRITE_SIZE = 262144
-"""Pieces of large bodies are joined to at least this size before they are sent."""
+WRITE_SIZE = 65536
+"""Large bodies are sent in pieces of about this size: small enough that what TLS makes of one stays in the cache."""
 TIMEOUT = "request did not complete within the allotted timeout"
 
 log = get_logger("http")
@@ -183,8 +183,8 @@ class Connection:
             size += len(piece)
             if size >= WRITE_SIZE:
                 joined = memoryview(b"".join(pending))
-                for start in range(0, size, 4 * WRITE_SIZE):
-                    await self._send(joined[start : start + 4 * WRITE_SIZE])  # type: ignore[arg-type]  # a buffer
+                for start in range(0, size, WRITE_SIZE):
+                    await self._send(joined[start : start + WRITE_SIZE])  # type: ignore[arg-type]  # a buffer
                 pending, size = [], 0
         if pending:
             await self._send(b"".join(pending))
