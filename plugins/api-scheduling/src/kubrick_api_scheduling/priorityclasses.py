@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import age
-from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported
+from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
@@ -14,7 +14,8 @@ SYSTEM_CLASSES = {
     "system-node-critical": 2 * HIGHEST_USER_PRIORITY + 1000,
     "system-cluster-critical": 2 * HIGHEST_USER_PRIORITY,
 }
-POLICIES = ("Never", "PreemptLowerPriority")
+POLICIES = ("PreemptLowerPriority", "Never")
+RESERVED = "priority class names with 'system-' prefix are reserved for system use only"
 
 
 class PriorityClassStrategy(Strategy):
@@ -27,18 +28,21 @@ class PriorityClassStrategy(Strategy):
         errors = []
         name, value = obj["metadata"].get("name") or "", obj.get("value") or 0
         if name.startswith(SYSTEM_PREFIX):
-            if SYSTEM_CLASSES.get(name) != value or obj.get("globalDefault"):
-                why = (
-                    "priority class names with 'system-' prefix are reserved for system use only. "
-                    f"error: {name} is not a known system priority class"
-                )
-                errors.append(forbidden_value("metadata.name", why))
+            if why := _unknown(name, value, bool(obj.get("globalDefault"))):
+                errors.append(forbidden_value("metadata.name", f"{RESERVED}. error: {why}"))
         elif value > HIGHEST_USER_PRIORITY:
             why = f"maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"
             errors.append(forbidden_value("value", why))
-        if obj.get("preemptionPolicy") not in POLICIES:
-            errors.append(not_supported("preemptionPolicy", obj.get("preemptionPolicy"), POLICIES))
+        policy = obj.get("preemptionPolicy")
+        if not policy:
+            errors.append(required("preemptionPolicy"))
+        elif policy not in POLICIES:
+            errors.append(not_supported("preemptionPolicy", policy, POLICIES))
         return errors
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """Only what may not change is looked at."""
+        return self.validate_update(obj, old)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         errors = []
@@ -56,3 +60,12 @@ class PriorityClassStrategy(Strategy):
             age(obj, now),
             obj.get("preemptionPolicy") or "",
         ]
+
+
+def _unknown(name: str, value: int, default: bool) -> str:
+    """Why this isn't one of the system's own classes; "" if it is."""
+    if name not in SYSTEM_CLASSES:
+        return f"{name} is not a known system priority class"
+    if value != SYSTEM_CLASSES[name]:
+        return f"value of {name} PriorityClass must be {SYSTEM_CLASSES[name]}"
+    return f"globalDefault of {name} PriorityClass must be false" if default else ""
