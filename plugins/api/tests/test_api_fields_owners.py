@@ -2,6 +2,7 @@
 every kind of list and map."""
 
 import sys
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path as File
 from typing import Any
@@ -220,3 +221,34 @@ def test_an_update_is_timed_only_when_it_takes_something(old: Object, new: Objec
 
 def _is_shrunk_whole(old: Object, new: Object, path: tuple[str, ...]) -> bool:
     return exists(new, path) and not _has_below(old, path) and _at(old, path) != _at(new, path)
+
+
+JUNK: tuple[Any, ...] = (None, "", 0, -1, 1.5, True, [], {}, [None], [[]], [{}], ["a", "a"], {"": None}, {"a": []})
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) in a JSON value."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = []
+    for key, member in members:
+        found += [(value, key), *places(member)]
+    return found
+
+
+@given(things(), things(), st.lists(st.tuples(st.integers(0, 99), st.sampled_from(JUNK)), min_size=1, max_size=3))
+def test_junk_is_refused_or_applied_but_breaks_nothing(
+    live: Object, config: Object, changes: list[tuple[int, Any]]
+) -> None:
+    asked = deepcopy(config)
+    for number, junk in changes:
+        found = places(asked)
+        if found:
+            container, key = found[number % len(found)]
+            container[key] = deepcopy(junk)
+    before = created(live)
+    with suppress(StatusError):
+        wanted = configured(asked)
+        result = apply.apply(write("me"), before, wanted, True)
+        again = deepcopy(before if result.obj is None else result.obj)
+        again["metadata"]["managedFields"] = result.managed
+        assert apply.apply(write("me"), again, wanted, False).managed == result.managed

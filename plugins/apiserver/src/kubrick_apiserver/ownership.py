@@ -33,6 +33,7 @@ SPOILT = (
     "mutating admission controller; please fix your requests"
 )
 REPLICAS = of_paths(("f:spec", "f:replicas"))
+SERVER = "system:apiserver"
 NODE, SERVICE_ACCOUNT = "system:node:", "system:serviceaccount:kube-system:"
 
 
@@ -55,6 +56,8 @@ def agent_name(agent: str) -> str:
 def component_name(user: UserInfo) -> str:
     """system:kube-scheduler → kube-scheduler; all controllers are the controller manager, all nodes kubelets."""
     name = user.name
+    if name == SERVER:
+        return "kube-apiserver"
     if name.startswith(NODE):
         return "kubelet"
     if name.startswith(SERVICE_ACCOUNT) and name.endswith("-controller"):

@@ -25,6 +25,8 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 ANNOTATIONS_LIMIT = 256 * 1024
+GO_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+"""What Go's JSON encoder writes so that its text may stand in HTML."""
 
 
 @frozen
@@ -206,6 +208,8 @@ def _noted(result: Applied, live: Object, config: Config) -> Applied:
     if metadata.get("annotations"):
         metadata["annotations"] = {key: v for key, v in metadata["annotations"].items() if key != LAST_APPLIED}
     text = orjson.dumps({**config.obj, "metadata": metadata}, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    for character, escaped in GO_ESCAPES.items():
+        text = text.replace(character, escaped)
     if text == known:
         return result
     obj = dict(live if result.obj is None else result.obj)
