@@ -157,7 +157,7 @@ async def test_approval_through_the_api_stamps_the_condition() -> None:
         made = await cluster.client.create(
             CERTIFICATE_SIGNING_REQUESTS, {key: CSR[key] for key in ("metadata", "spec")}
         )
-        made["status"] = {"conditions": [{**condition("Approved"), "reason": "r"}]}
+        made = {**made, "status": {"conditions": [{**condition("Approved"), "reason": "r"}]}}
         after = await cluster.client.update(CERTIFICATE_SIGNING_REQUESTS, made, subresource="approval")
         (stamped,) = after["status"]["conditions"]
         assert stamped["lastUpdateTime"] == stamped["lastTransitionTime"] != ""

@@ -1,0 +1,215 @@
+"""Each rule of CustomResourceDefinitions: a valid one, changed, and exactly what is said of it."""
+
+from typing import Any
+
+import pytest
+
+from kubrick_api.formats import DNS1035_RULE
+from kubrick_api.merge import json_merge
+from kubrick_api_apiextensions.definitions import CustomResourceDefinitionStrategy
+from kubrick_api_apiextensions.structural import QUADRATIC, validate_schema
+
+Object = dict[str, Any]
+VERSION = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+CRD: Object = {
+    "metadata": {"name": "widgets.acme.io"},
+    "spec": {
+        "group": "acme.io",
+        "scope": "Namespaced",
+        "names": {"plural": "widgets", "kind": "Widget"},
+        "versions": [VERSION],
+    },
+    "status": {"storedVersions": ["v1"]},
+}
+V = "spec.versions[0]"
+
+
+def said(patch: Object, old: Object | None = None) -> list[str]:
+    obj = json_merge(CRD, patch)
+    strategy = CustomResourceDefinitionStrategy()
+    strategy.default(obj)
+    return [str(e) for e in (strategy.validate(obj) if old is None else strategy.validate_replacement(obj, old))]
+
+
+def version(**fields: Any) -> Object:
+    return {"spec": {"versions": [{**VERSION, **fields}]}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "wrong"),
+    [
+        ({}, []),
+        (
+            {"spec": {"group": "acme", "scope": "x"}},
+            [
+                'metadata.name: Invalid value: "widgets.acme.io": must be spec.names.plural+"."+spec.group',
+                'spec.group: Invalid value: "acme": should be a domain with at least one dot',
+                'spec.scope: Unsupported value: "x": supported values: "Cluster", "Namespaced"',
+            ],
+        ),
+        (
+            {"spec": {"names": {"kind": "1x", "listKind": "1x", "shortNames": ["A"], "categories": ["B"]}}},
+            [
+                f'spec.names.singular: Invalid value: "1x": {DNS1035_RULE}',
+                'spec.names.kind: Invalid value: "1x": may have mixed case, but should otherwise match: '
+                f"{DNS1035_RULE}",
+                'spec.names.listKind: Invalid value: "1x": may have mixed case, but should otherwise match: '
+                f"{DNS1035_RULE}",
+                f'spec.names.shortNames[0]: Invalid value: "A": {DNS1035_RULE}',
+                'spec.names.listKind: Invalid value: "1x": kind and listKind may not be the same',
+                f'spec.names.categories[0]: Invalid value: "B": {DNS1035_RULE}',
+            ],
+        ),
+        (version(schema=None), [f"{V}.schema.openAPIV3Schema: Required value: schemas are required"]),
+        (
+            version(deprecationWarning=""),
+            [
+                f'{V}.deprecationWarning: Invalid value: "": can only be set for deprecated versions',
+                f'{V}.deprecationWarning: Invalid value: "": must not be an empty string',
+            ],
+        ),
+        (
+            version(subresources={"scale": {"specReplicasPath": "spec.x", "labelSelectorPath": ".x"}}),
+            [
+                f'{V}.subresources.scale.specReplicasPath: Invalid value: "spec.x": must be a simple json path '
+                "starting with .",
+                f"{V}.subresources.scale.statusReplicasPath: Required value",
+                f'{V}.subresources.scale.labelSelectorPath: Invalid value: ".x": should be a json path under either '
+                ".spec or .status",
+            ],
+        ),
+        (
+            version(additionalPrinterColumns=[{"type": "x", "format": "x"}]),
+            [
+                f"{V}.additionalPrinterColumns[0].name: Required value",
+                f'{V}.additionalPrinterColumns[0].type: Invalid value: "x": must be one of boolean,date,integer,number,'
+                "string",
+                f'{V}.additionalPrinterColumns[0].format: Invalid value: "x": must be one of byte,date,date-time,'
+                "double,float,int32,int64,password",
+                f"{V}.additionalPrinterColumns[0].JSONPath: Required value",
+            ],
+        ),
+        (
+            {"spec": {"conversion": {"strategy": "Webhook"}}},
+            [
+                "spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook",
+                "spec.conversion.conversionReviewVersions: Required value",
+            ],
+        ),
+        (
+            {"spec": {"conversion": {"strategy": "None", "webhook": {"conversionReviewVersions": ["v1"]}}}},
+            [
+                "spec.conversion.conversionReviewVersions: Forbidden: should not be set when strategy is not set to "
+                "Webhook"
+            ],
+        ),
+        (
+            {"metadata": {"name": "widgets.a.k8s.io"}, "spec": {"group": "a.k8s.io"}},
+            [
+                "metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups must have approval "
+                'annotation "api-approved.kubernetes.io", see https://github.com/kubernetes/enhancements/pull/1111'
+            ],
+        ),
+    ],
+)
+def test_a_definition(patch: Object, wrong: list[str]) -> None:
+    assert said(patch) == wrong
+
+
+def test_versions_have_names_of_their_own_and_one_is_stored() -> None:
+    errors = said({"spec": {"versions": [VERSION, VERSION]}})
+    assert [error.rpartition("}]: ")[2] for error in errors] == [
+        "must contain unique version names",
+        "must have exactly one version marked as storage version",
+    ]
+
+
+def test_what_was_stored_stays_a_version() -> None:
+    errors = said({"status": {"storedVersions": ["v1", "v0"]}})
+    assert len(errors) == 1
+    assert errors[0].startswith('status.storedVersions[1]: Invalid value: "v0": missing from spec.versions; v0 was')
+
+
+def test_names_are_fixed_once_they_are_served() -> None:
+    served = json_merge(CRD, {"status": {"conditions": [{"type": "Established", "status": "True"}]}})
+    changed = {"spec": {"scope": "Cluster", "names": {"kind": "Gadget", "singular": "x"}}}
+    assert said(changed, CRD) == []
+    assert said(changed, served) == [
+        'spec.scope: Invalid value: "Cluster": field is immutable',
+        'spec.names.kind: Invalid value: "Gadget": field is immutable',
+    ]
+
+
+def schema(**fields: Any) -> Object:
+    return {"type": "object", "properties": {"spec": {"type": "object", **fields}}}
+
+
+S = "s.properties[spec]"
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        (
+            schema(
+                properties={
+                    "port": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+                    "raw": {"x-kubernetes-preserve-unknown-fields": True},
+                    "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "ends": {
+                        "type": "array",
+                        "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["name"],
+                    },
+                },
+                oneOf=[{"required": ["port"]}, {"properties": {"raw": {"minProperties": 1}}}],
+            ),
+            [],
+        ),
+        ({}, ["s.type: Required value: must not be empty at the root"]),
+        ({"type": "string"}, ['s.type: Invalid value: "string": must be object at the root']),
+        (
+            schema(properties={"a": {}, "b": {"type": "array"}, "c": {"type": "array", "items": {}}}),
+            [
+                f"{S}.properties[a].type: Required value: must not be empty for specified object fields",
+                f"{S}.properties[b].items: Required value: must be specified",
+                f"{S}.properties[c].items.type: Required value: must not be empty for specified array items",
+            ],
+        ),
+        (
+            schema(uniqueItems=True, additionalProperties=False, **{"$ref": "x"}),
+            [
+                f"{S}.uniqueItems: Forbidden: {QUADRATIC}",
+                f"{S}.additionalProperties: Forbidden: additionalProperties cannot be set to false",
+                f"{S}.$ref: Forbidden: ref is not supported",
+            ],
+        ),
+        (
+            schema(anyOf=[{"type": "object", "properties": {"x": {"minLength": 1}}}]),
+            [
+                f"{S}.anyOf[0].type: Forbidden: must be empty to be structural",
+                f"{S}.properties[x]: Required value: because it is defined in {S}.anyOf[0].properties[x]",
+            ],
+        ),
+        (
+            schema(**{"x-kubernetes-list-type": "set", "x-kubernetes-map-type": "x"}),
+            [
+                f'{S}.type: Invalid value: "object": must be array if x-kubernetes-list-type is specified',
+                f'{S}.x-kubernetes-map-type: Unsupported value: "x": supported values: "granular", "atomic"',
+            ],
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}},
+            },
+            [
+                "s.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but "
+                "metadata is implicitly specified"
+            ],
+        ),
+    ],
+)
+def test_a_schema(given: Object, wrong: list[str]) -> None:
+    assert [str(error) for error in validate_schema(given, "s")] == wrong
