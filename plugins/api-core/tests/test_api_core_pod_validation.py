@@ -8,6 +8,7 @@ import pytest
 from kubrick_api_core.pod_defaults import default_pod
 from kubrick_api_core.pod_update import validate_pod_update
 from kubrick_api_core.pod_validation import validate_pod
+from kubrick_api_core.pod_warnings import pod_warnings
 
 LABEL = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
@@ -191,3 +192,73 @@ def test_a_gated_pod_may_lose_gates_and_gain_selectors_but_no_gates() -> None:
     assert update_errors(changed(old, schedulingGates=[{"name": "wait"}, {"name": "more"}]), old) == [
         "spec.schedulingGates[1].name: Forbidden: only deletion is allowed, but found new scheduling gate 'more'"
     ]
+
+
+@pytest.mark.parametrize(
+    ("container", "spec", "wanted"),
+    [
+        ({}, {}, []),
+        (
+            {},
+            {"nodeSelector": {"beta.kubernetes.io/arch": "amd64"}},
+            ['spec.nodeSelector[beta.kubernetes.io/arch]: deprecated since v1.14; use "kubernetes.io/arch" instead'],
+        ),
+        (
+            {},
+            {"hostAliases": [{"ip": "1.1.1.1", "hostnames": ["a"]}, {"ip": "1.1.1.1", "hostnames": ["b"]}]},
+            ['spec.hostAliases[1].ip: duplicate ip "1.1.1.1"'],
+        ),
+        (
+            {},
+            {"imagePullSecrets": [{"name": ""}, {"name": "a"}, {"name": "a"}]},
+            [
+                'spec.imagePullSecrets[2].name: duplicate name "a"',
+                'spec.imagePullSecrets[0].name: invalid empty name ""',
+            ],
+        ),
+        (
+            {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+            {},
+            ['spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply'],
+        ),
+        (
+            {"ports": [{"containerPort": 80}, {"containerPort": 80}]},
+            {},
+            ["spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]"],
+        ),
+        (
+            {"resources": {"requests": {"memory": "100m"}}},
+            {},
+            [
+                'spec.containers[0].resources.requests[memory]: fractional byte value "100m" is invalid, '
+                "must be an integer"
+            ],
+        ),
+        (
+            {},
+            {"volumes": [{"name": "v", "gitRepo": {"repository": "x"}}, {"name": "w", "glusterfs": {}}]},
+            [
+                "spec.volumes[0].gitRepo: deprecated in v1.11",
+                "spec.volumes[1].glusterfs: deprecated in v1.25, non-functional in v1.26+",
+            ],
+        ),
+        (
+            {},
+            {"terminationGracePeriodSeconds": -1},
+            [
+                "spec.terminationGracePeriodSeconds: must be >= 0; "
+                "negative values are invalid and will be treated as 1",
+            ],
+        ),
+        (
+            {},
+            {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z"}]},
+            ["spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod"],
+        ),
+    ],
+)
+def test_what_is_allowed_but_odd_is_warned_of(
+    container: dict[str, Any], spec: dict[str, Any], wanted: list[str]
+) -> None:
+    pod = {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "c", "image": "i", **container}], **spec}}
+    assert pod_warnings(pod) == wanted

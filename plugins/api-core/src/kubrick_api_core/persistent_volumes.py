@@ -108,7 +108,7 @@ def _capacity(capacity: Object, errors: Errors) -> None:
     if not capacity:
         errors.append(required("spec.capacity"))
     if "storage" not in capacity or len(capacity) > 1:
-        errors.append(not_supported("spec.capacity", capacity or None, ("storage",)))
+        errors.append(not_supported("spec.capacity", dict(sorted(capacity.items())) or None, ("storage",)))
     for name, value in capacity.items():
         quantity, at = Quantity(value), f"spec.capacity[{name}]"
         if quantity.value < 0:

@@ -75,7 +75,8 @@ def _validate(spec: Object, old: Object | None) -> list[FieldError]:
     labels = (template.get("metadata") or {}).get("labels")
     if selector and any((labels or {}).get(key) != value for key, value in selector.items()):
         why = "`selector` does not match template `labels`"
-        errors.append(invalid_value("spec.template.metadata.labels", labels, why))
+        shown = labels and dict(sorted(labels.items()))
+        errors.append(invalid_value("spec.template.metadata.labels", shown, why))
     errors += validate_pod_template(template, "spec.template", old)
     pod = template.get("spec") or {}
     if pod.get("restartPolicy") != "Always":
