@@ -17,7 +17,8 @@ from kubrick_api_core.endpoints import EndpointsStrategy
 from kubrick_api_core.events import EventStrategy
 from kubrick_api_core.namespaces import NamespaceStrategy
 from kubrick_api_core.nodes import NodeStrategy
-from kubrick_api_core.pods import PodTemplateStrategy
+from kubrick_api_core.pod_resize import validate_resize
+from kubrick_api_core.pods import PodStrategy, PodTemplateStrategy
 from kubrick_api_core.quotas import LimitRangeStrategy, ResourceQuotaStrategy
 from kubrick_api_core.replicationcontrollers import ReplicationControllerStrategy
 from kubrick_api_core.service_allocation import ClusterIPs, NodePorts
@@ -34,6 +35,7 @@ STRATEGIES: dict[str, Strategy] = {
     "Node": NodeStrategy(),
     "PersistentVolume": PersistentVolumeStrategy(),
     "PersistentVolumeClaim": PersistentVolumeClaimStrategy(),
+    "Pod": PodStrategy(),
     "PodTemplate": PodTemplateStrategy(),
     "ReplicationController": ReplicationControllerStrategy(),
     "ResourceQuota": ResourceQuotaStrategy(),
@@ -53,6 +55,8 @@ def test_a_mistake_is_told_as_kubernetes_tells_it(case: dict[str, Any]) -> None:
         errors = strategy.validate(obj)
     elif case["how"] == "update":
         errors = strategy.validate_replacement(obj, old)
+    elif case["how"] == "resize":
+        errors = validate_resize(obj, old)
     else:
         errors = strategy.validate_status_update(obj, old)
     assert [str(error) for error in errors] == case["errors"]
