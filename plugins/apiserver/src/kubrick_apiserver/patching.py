@@ -14,6 +14,7 @@ from kubrick_api import merge
 from kubrick_api.duplication import duplicate_fields
 from kubrick_api.equality import identical
 from kubrick_api.errors import StatusError, bad_request
+from kubrick_api.fields.gotext import value_text
 from kubrick_api.merge import JSON_PATCH, PATCH_TYPES, STRATEGIC_PATCH
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
@@ -131,7 +132,7 @@ def _accepted(
     text = "" if strategic else orjson.dumps(obj).decode()
     wrong, unknown = _decode(schema, obj, old)
     if strategic and (wrong is not None or strict or unknown):
-        text = go_text(change)
+        text = value_text(change)
     if wrong is not None:
         raise merge.unpatchable(text, unconvertible(wrong) if strategic else str(wrong))
     unknown = [*strict, *unknown]
@@ -158,19 +159,6 @@ def _decode(schema: Type, obj: Object, old: Object) -> tuple[Trouble | None, lis
             if key in obj:
                 obj[key] = obj.pop(key)
     return outcome
-
-
-def go_text(value: Any) -> str:
-    """A JSON value as Go's ``%+v`` prints it: map[a:1 b:[x y]]."""
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(go_text, value))}]"
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}
