@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import UNKNOWN, since
-from kubrick_api.equality import same
 from kubrick_api.errors import FieldError, invalid_value, required
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.validation import IMMUTABLE, qualified_name, subdomain
+from kubrick_api.validation import qualified_name, subdomain
 
 TTL = 3600.0
 NEW_LIMITS = {"reason": 128, "action": 128, "reportingInstance": 128}
@@ -55,7 +54,7 @@ class EventStrategy(Strategy):
 
 
 def validate_event(event: Object) -> Iterator[FieldError]:
-    """The rules of every event; those of events.k8s.io/v1 say more (`validate_strict_event`)."""
+    """The rules of every event; those of events.k8s.io/v1 say more (in that brick)."""
     involved = event.get("involvedObject") or {}
     namespace, own = involved.get("namespace") or "", event["metadata"].get("namespace") or ""
     mismatch = invalid_value("involvedObject.namespace", namespace, "does not match event.namespace")
@@ -81,47 +80,6 @@ def validate_event(event: Object) -> Iterator[FieldError]:
             yield invalid_value("message", "", f"can have at most {NOTE_LIMIT} characters")
     for why in subdomain(own):
         yield invalid_value("namespace", own, why)
-
-
-def validate_strict_event(event: Object) -> Iterator[FieldError]:
-    """What events.k8s.io/v1 demands besides. The names are the core event's, as upstream's are."""
-    yield from _series(event)
-    if not event.get("eventTime"):
-        yield required("eventTime")
-    if event.get("type") not in ("Normal", "Warning"):
-        yield invalid_value("type", "", f"has invalid value: {event.get('type') or ''}")
-    for name in ("firstTimestamp", "lastTimestamp", "count"):
-        if event.get(name):
-            yield invalid_value(name, "", "needs to be unset")
-    source = event.get("source") or {}
-    if source.get("component") or source.get("host"):
-        yield invalid_value("source", "", "needs to be unset")
-
-
-def _series(event: Object) -> Iterator[FieldError]:
-    series = event.get("series")
-    if series is None:
-        return
-    if (series.get("count") or 0) < 2:
-        yield invalid_value("series.count", "", "should be at least 2")
-    if not series.get("lastObservedTime"):
-        yield required("series.lastObservedTime")
-
-
-FIXED = (
-    "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "reason", "type",
-    "eventTime", "action", "related", "reportingComponent", "reportingInstance",
-)  # fmt: skip
-
-
-def validate_strict_event_update(event: Object, old: Object) -> Iterator[FieldError]:
-    """Through events.k8s.io/v1 nothing but the series changes."""
-    if not same(event.get("series"), old.get("series")):
-        yield from _series(event)
-    for name in FIXED:
-        if not same(event.get(name), old.get(name)):
-            shown = "reportingController" if name == "reportingComponent" else name
-            yield invalid_value(shown, event.get(name), IMMUTABLE)
 
 
 def event_row(event: Object, now: datetime) -> list[Any]:
