@@ -65,6 +65,19 @@ async def test_the_default_class_is_for_pods_that_name_none() -> None:
         )
 
 
+async def test_a_default_class_counts_from_when_it_is_there_until_it_is_gone() -> None:
+    async with server() as client:
+        found = []
+        for step in ("none", "there", "gone"):
+            if step == "there":
+                await client.create(PRIORITY_CLASSES, priority_class("usual", 7, globalDefault=True))
+            elif step == "gone":
+                await client.delete(PRIORITY_CLASSES, "usual")
+            pod = await client.create(PODS, build.pod(step))
+            found.append(pod["spec"]["priority"])
+        assert found == [0, 7, 0]
+
+
 async def test_what_the_pod_claims_must_be_what_its_class_says() -> None:
     async with server() as client:
         assert await message_of(client.create(PODS, build.pod(priorityClassName="gold"))) == (

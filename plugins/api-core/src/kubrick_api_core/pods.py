@@ -24,6 +24,8 @@ class PodStrategy(Strategy):
     def __init__(self) -> None:
         self._fine = Memory()
         self._warned = Memory()
+        self._last: tuple[Object | None, bytes | None] = (None, None)
+        """What was validated just now, and its shape: warnings are asked for next."""
 
     def default(self, obj: Object) -> None:
         from kubrick_api_core.pod_defaults import default_pod
@@ -79,6 +81,7 @@ class PodStrategy(Strategy):
 
     def validate(self, obj: Object) -> list[FieldError]:
         key = shape(obj)
+        self._last = obj, key
         if self._fine.get(key):
             return []
         from kubrick_api_core.pod_validation import validate_pod
@@ -109,7 +112,10 @@ class PodStrategy(Strategy):
             return []
         from kubrick_api_core.pod_warnings import name_warnings, spec_warnings
 
-        key = shape(obj)
+        last, key = self._last
+        if last is not obj:
+            key = shape(obj)
+        self._last = None, None
         known: list[str] | None = self._warned.get(key)
         if known is None:
             known = spec_warnings(obj)
