@@ -146,6 +146,32 @@ async def test_entries_that_cannot_be_read_are_as_if_not_sent(web: Any, junk: di
     assert (status, after) == (200, before)
 
 
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"manager": "x" * 129}, "metadata.managedFields[0].manager: Too long: may not be more than 128 bytes"),
+        (
+            {"manager": "é\x07"},
+            'metadata.managedFields[0].manager: Invalid value: "é\\u0007": invalid character U+0007 (at position 2)',
+        ),
+        ({"subresource": "x" * 257}, "metadata.managedFields[0].subresource: Too long: may not be more than 256 bytes"),
+    ],
+)
+async def test_entries_that_can_be_read_may_still_be_invalid(web: Any, change: dict[str, str], cause: str) -> None:
+    _, obj = await web("PATCH", HERE, config(a="1"), APPLY)
+    obj["metadata"]["managedFields"][0].update(change)
+    status, refusal = await web("PUT", f"{MAPS}/c", obj)
+    assert status == 422
+    assert refusal["message"] == f'ConfigMap "c" is invalid: {cause}'
+
+
+async def test_a_manager_in_the_query_must_be_printable(web: Any) -> None:
+    status, refusal = await web("PATCH", f"{MAPS}/c?fieldManager=a%07", config(a="1"), APPLY)
+    assert status == 422
+    assert "fieldManager: Invalid value: " in refusal["message"]
+    assert refusal["message"].endswith("invalid character U+0007 (at position 1)")
+
+
 @define
 class Spoiler:
     """An admission plugin that changes managedFields."""

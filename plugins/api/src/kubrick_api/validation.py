@@ -23,6 +23,8 @@ LABEL_LENGTH = 63
 SUBDOMAIN_LENGTH = 253
 QUALIFIED_LENGTH = SUBDOMAIN_LENGTH + len("/") + LABEL_LENGTH
 ANNOTATIONS_LIMIT = 256 * 1024
+MANAGER_LIMIT = 128
+SUBRESOURCE_LIMIT = 256
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -199,6 +201,33 @@ def _always(metadata: Mapping[str, Any], path: str) -> list[FieldError]:
         errors += owner_references(metadata["ownerReferences"], f"{path}.ownerReferences")
     if metadata.get("finalizers"):
         errors += finalizers(metadata["finalizers"], f"{path}.finalizers")
+    if metadata.get("managedFields"):
+        errors += managed_fields(metadata["managedFields"], f"{path}.managedFields")
+    return errors
+
+
+def field_manager(name: str, path: str) -> list[FieldError]:
+    """A field manager's name: short and printable (apimachinery: ValidateFieldManager)."""
+    errors = [too_long(path, MANAGER_LIMIT)] if len(name.encode()) > MANAGER_LIMIT else []
+    if not name.isprintable():
+        at = 0
+        for character in name:
+            if not character.isprintable():
+                what = f"invalid character U+{ord(character):04X} (at position {at})"
+                errors.append(invalid_value(path, name, what))
+            at += len(character.encode())
+    return errors
+
+
+def managed_fields(entries: Sequence[Mapping[str, Any]], path: str) -> list[FieldError]:
+    """Entries of metadata.managedFields that could be read, as all are by now."""
+    errors: list[FieldError] = []
+    for index, entry in enumerate(entries):
+        name, subresource = entry.get("manager", ""), entry.get("subresource", "")
+        if len(name) > MANAGER_LIMIT // 4 or not name.isprintable():
+            errors += field_manager(name, f"{path}[{index}].manager")
+        if len(subresource.encode()) > SUBRESOURCE_LIMIT:
+            errors.append(too_long(f"{path}[{index}].subresource", SUBRESOURCE_LIMIT))
     return errors
 
 

@@ -20,9 +20,10 @@ from kubrick_api.fields.update import Versions, Write
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, UserInfo, WriteContext
+from kubrick_api.validation import MANAGER_LIMIT
 from kubrick_apiserver.applying import Configurations
 from kubrick_apiserver.body import Body
-from kubrick_apiserver.options import MANAGER_LIMIT, WriteOptions
+from kubrick_apiserver.options import WriteOptions
 from kubrick_kernel import rfc3339
 
 if TYPE_CHECKING:
