@@ -53,8 +53,8 @@ def unified_diff(a: Any, b: Any) -> str:
     import json
 
     texts = [json.dumps(_full(value) or {}, indent=1, sort_keys=True, ensure_ascii=False) for value in (a, b)]
-    lines = [[f"{line}\n" for line in text.split("\n")] for text in texts]
-    return "".join(list(difflib.unified_diff(*lines, n=3))[2:])
+    old, new = ([f"{line}\n" for line in text.split("\n")] for text in texts)
+    return "".join(list(difflib.unified_diff(old, new, n=3))[2:])
 
 
 def _full(value: Any) -> Any:

@@ -26,8 +26,8 @@ def signer_name(name: str, path: str) -> list[FieldError]:
         if wrong is not None:
             errors += [invalid_value(path, half, f'validating label "{wrong[0]}": {text}') for text in wrong[1]]
         if half is domain and "." not in domain:
-            why = "should be a domain with at least two segments separated by dots"
-            errors.append(invalid_value(path, domain, why))
+            short = "should be a domain with at least two segments separated by dots"
+            errors.append(invalid_value(path, domain, short))
     if len(name) > LONGEST:
         errors.append(too_long(path, LONGEST))
     return errors
