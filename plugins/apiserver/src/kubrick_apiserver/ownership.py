@@ -83,7 +83,7 @@ class Ownership:
     def __init__(self, registry: "Registry") -> None:
         self._registry = registry
         self._shapes = Shapes(registry.catalog.schemas)
-        self._endpoints: dict[tuple[str, str, str, str], Endpoint] = {}
+        self._endpoints: dict[tuple[Resource, str], Endpoint] = {}
         self._trackers: dict[str, Tracker] = {}
 
     def created(
@@ -110,12 +110,11 @@ class Ownership:
         return Write(found.tracker, manager, rfc3339(context.now), subresource, found.reset, found.only, found.versions)
 
     def endpoint(self, resource: Resource, subresource: str) -> Endpoint:
-        gvr = resource.gvr
-        key = (gvr.group, gvr.version, gvr.resource, subresource)
-        found = self._endpoints.get(key)
+        found = self._endpoints.get((resource, subresource))
         if found is None:
+            gvr = resource.gvr
             tracker = self.tracker(resource.schema, resource.kind.api_version)
-            found = self._endpoints[key] = Endpoint(
+            found = self._endpoints[resource, subresource] = Endpoint(
                 tracker,
                 reset_fields(gvr.group, gvr.resource, subresource, resource.strategy.has_status),
                 ONLY.get((gvr.group, gvr.resource, subresource)),

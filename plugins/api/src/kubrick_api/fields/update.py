@@ -7,7 +7,7 @@ to it. At most ten updaters are told apart: the oldest are put together as "anci
 
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 from kubrick_api.fields.entries import (
     RESET,
@@ -44,7 +44,7 @@ class Versions:
 SINGLE = Versions()
 
 
-@frozen
+@define(eq=False)
 class Write:
     """One write as the owners see it. `reset` are fields that the strategy puts back, or, where `only` is
     given, everything but that (see `reset`)."""
