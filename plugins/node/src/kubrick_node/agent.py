@@ -248,7 +248,8 @@ class NodeAgent:
             return
         metadata = shown["metadata"]
         conditions = [{"reason": None, "message": None, **condition} for condition in status["conditions"]]
-        patch = {"metadata": {"uid": metadata["uid"]}, "status": {**status, "conditions": conditions}}
+        written = {**status, "conditions": conditions, **_addresses(status, shown.get("status") or {})}
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": written}
         pod = await self._client.patch(
             PODS, metadata["name"], patch, metadata["namespace"], kind="strategic", subresource="status"
         )
@@ -322,6 +323,17 @@ class NodeAgent:
                 await trio.sleep(RETRY_SECONDS)
             else:
                 return
+
+
+def _addresses(status: Object, before: Object) -> Object:
+    """The lists of addresses that lose some, which a strategic patch has to say."""
+    lists = {}
+    for name in ("podIPs", "hostIPs"):
+        fresh = status.get(name) or []
+        lost = [entry for entry in before.get(name) or () if entry not in fresh]
+        if fresh and lost:
+            lists[name] = [*fresh, *({"$patch": "delete", **entry} for entry in lost)]
+    return lists
 
 
 def _is_gone(trouble: Exception) -> bool:
