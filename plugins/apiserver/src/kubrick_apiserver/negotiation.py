@@ -24,6 +24,10 @@ TRANSFORMS = {
     "PartialObjectMetadataList": "metadata",
 }
 ANY = ("*/*", "application/*", JSON)
+NESTING = 200
+"""How deep YAML may be nested."""
+EXPANSION = 1_000_000
+"""How many values YAML with aliases may stand for."""
 BROWSERS = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -144,9 +148,56 @@ def load_yaml(data: bytes) -> Any:
     import yaml
 
     try:
-        return yaml.load(data, Loader=_loader())  # noqa: S506 -- a SafeLoader without timestamps
+        _check_nesting(data)
+        loaded = yaml.load(data, Loader=_loader())  # noqa: S506 -- a SafeLoader without timestamps
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(_yaml_message(error)) from None
+    if b"*" in data:
+        _Expansion().size(loaded)
+    return loaded
+
+
+def _check_nesting(data: bytes) -> None:
+    """The composer recurses in C, and would take the whole process down. Raises ValueError."""
+    import yaml
+
+    loader, depth = _loader()(data), 0
+    try:
+        while loader.check_event():
+            event = loader.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > NESTING:
+                    raise ValueError(f"yaml: exceeded max depth of {NESTING}")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    finally:
+        loader.dispose()
+
+
+class _Expansion:
+    """Counts what YAML comes to when every alias is written out."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}
+        self._open: set[int] = set()
+
+    def size(self, value: Any) -> int:
+        """Raises ValueError for too much, and for a value within itself."""
+        if not isinstance(value, dict | list):
+            return 1
+        known = self._sizes.get(id(value))
+        if known is not None:
+            return known
+        if id(value) in self._open:
+            raise ValueError("yaml: anchor value contains itself")
+        self._open.add(id(value))
+        found = 1 + sum(self.size(each) for each in (value.values() if isinstance(value, dict) else value))
+        if found > EXPANSION:
+            raise ValueError("yaml: document contains excessive aliasing")
+        self._open.discard(id(value))
+        self._sizes[id(value)] = found
+        return found
 
 
 @lru_cache(maxsize=1)
@@ -161,6 +212,7 @@ def _loader() -> Any:
             mapping = super().construct_mapping(node, deep)
             return {_key(key): value for key, value in mapping.items()}
 
+    Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_yaml_str)
     Loader.yaml_implicit_resolvers = {
         first: [(tag, expression) for tag, expression in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in Loader.yaml_implicit_resolvers.items()

@@ -117,6 +117,12 @@ class Registry:
 
     async def perform(self, resource: Resource, call: Call, body: Body) -> Answer:
         """Any verb with one object for an answer (all but list and watch). Raises StatusError."""
+        try:
+            return await self._perform(resource, call, body)
+        except (TypeError, RecursionError) as error:
+            raise codec.refused_depth(error) or error from None
+
+    async def _perform(self, resource: Resource, call: Call, body: Body) -> Answer:
         verb = call.verb
         if call.subresource:
             return await subresources.perform(self, resource, call, body)

@@ -54,7 +54,7 @@ Change = tuple[str, Event]
 @frozen
 class Plan:
     """A watch as asked for, checked: `after` is where it starts, None meaning now. `state` says whether
-    the current objects come first; `marked` whether a bookmark ends them."""
+    the current objects come first; `marked` whether a bookmark ends them, and `least` how old they may be."""
 
     options: ListOptions
     chosen: Selection | None
@@ -62,6 +62,7 @@ class Plan:
     after: int | None
     state: bool
     marked: bool
+    least: int = 0
 
 
 def plan(registry: "Registry", resource: Resource, call: Call) -> Plan:
@@ -74,9 +75,7 @@ def plan(registry: "Registry", resource: Resource, call: Call) -> Plan:
     asked = revision(options.resource_version)
     wanted = options.initial_events
     if wanted:
-        if asked > registry.bus.revision:
-            raise too_large_resource_version(asked, registry.bus.revision)
-        return Plan(options, chosen, within, None, True, options.bookmarks)
+        return Plan(options, chosen, within, None, True, options.bookmarks, asked)
     return Plan(options, chosen, within, asked or None, not asked and wanted is None, False)
 
 
@@ -102,10 +101,13 @@ class Feed:
         return min(now + BOOKMARK_SECONDS, last) if last > now else self._ends
 
     async def open(self) -> None:
-        """Subscribe. Raises StatusError 410 when history no longer goes back far enough."""
+        """Subscribe. Raises StatusError: 410 when history no longer goes back far enough, 504 when the state
+        that was asked for is yet to come."""
         plan = self._plan
         topic = self._registry.topic(self.resource)
         after = plan.after
+        if plan.least > topic.revision:
+            raise too_large_resource_version(plan.least, topic.revision)
         if after is None:
             after = topic.revision
             if plan.state:
