@@ -7,8 +7,11 @@ import orjson
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kubrick_apiserver import audience
+from kubrick_apiserver import audience, watching
+from kubrick_kernel import Event
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 WATCHERS = audience.CROWD + 10
@@ -184,3 +187,28 @@ async def test_each_representation_has_an_audience_of_its_own(web: Any, autojump
         assert len(connection.data.splitlines()) == 9
     for form in forms:
         assert any(connection.shared for of, connection in connections if of == form)
+
+
+@given(st.lists(st.integers(1, audience.SLICE * 2), max_size=8))
+def test_pieces_hold_whole_commits_and_nothing_is_left_out(commits: list[int]) -> None:
+    events = [
+        Event(b"k%d" % number, revision, None, None)
+        for revision, size in enumerate(commits, 1)
+        for number in range(size)
+    ]
+    cuts = list(audience.slices(events))
+    assert [event for start, stop in cuts for event in events[start:stop]] == events
+    for start, stop in cuts:
+        assert stop == len(events) or events[stop].revision != events[stop - 1].revision
+        assert len({event.revision for event in events[start:stop]}) == 1 or stop - start < audience.SLICE * 3
+
+
+async def test_a_long_beginning_comes_in_pieces(web: Any) -> None:
+    for number in range(watching.SLICE + 5):
+        await web("POST", MAPS, {"metadata": {"name": f"map-{number:04}"}})
+    response = await web.respond("GET", f"{MAPS}?watch=1")
+    async with response.body as stream:
+        pieces = [(await stream.next()).splitlines() for _ in range(2)]
+    assert [len(piece) for piece in pieces] == [watching.SLICE, 5]
+    names = [orjson.loads(line)["object"]["metadata"]["name"] for piece in pieces for line in piece]
+    assert names == [f"map-{number:04}" for number in range(watching.SLICE + 5)]

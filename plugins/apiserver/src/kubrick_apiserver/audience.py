@@ -7,7 +7,7 @@ together (`TICK`). A member whose connection doesn't take a piece at once leaves
 from where it was: nobody waits for it, and it is cut off like any slow watcher if it falls too far behind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import trio
@@ -16,6 +16,7 @@ from kubrick_http.response import Outlet
 from kubrick_http.writer import chunk
 from kubrick_kernel import Compacted, Event
 from kubrick_kernel.bus import Lagged, Subscription
+from kubrick_kernel.log import get_logger
 
 if TYPE_CHECKING:
     from kubrick_kernel.bus import Topic
@@ -29,6 +30,10 @@ TICK = 0.02
 TURN = 16
 """Members served before other tasks have their turn."""
 
+SLICE = 64
+"""Events per piece, about: what a connection doesn't take of one has to be kept for it."""
+
+log = get_logger("apiserver")
 Render = Callable[[list[Event]], bytes]
 
 
@@ -76,6 +81,8 @@ class Audience:
                     await self._round()
         except (Lagged, Compacted):
             pass  # each member finds the same, and tells its client
+        except Exception as error:
+            log.error("an audience of watchers failed", exc_info=error)
         finally:
             self._subscription.close()
             for member in self.members:
@@ -91,9 +98,15 @@ class Audience:
             await trio.sleep_until(self._last + TICK)
             events += subscription.receive_nowait()
             self._last = trio.current_time()
-        after = subscription.revision
-        self._serving = before, after
-        piece = self._render(events)
+        for start, stop in slices(events):
+            # The last slice is followed by nothing of this prefix up to where we have read.
+            after = events[stop - 1].revision if stop < len(events) else subscription.revision
+            self._serving = before, after
+            await self._serve(self._render(events[start:stop]), after)
+            before = after
+        self._serving = None
+
+    async def _serve(self, piece: bytes, after: int) -> None:
         framed = chunk(piece)
         for number, member in enumerate(list(self.members), 1):
             if member.released.is_set():
@@ -103,7 +116,17 @@ class Audience:
                 member.released.set()
             if not number % TURN:
                 await trio.lowlevel.checkpoint()
-        self._serving = None
+
+
+def slices(events: list[Event]) -> Iterator[tuple[int, int]]:
+    """Where to cut `events` into pieces that a connection can be asked to take, no commit into two."""
+    start = 0
+    while start < len(events):
+        stop = min(start + SLICE, len(events))
+        while stop < len(events) and events[stop].revision == events[stop - 1].revision:
+            stop += 1
+        yield start, stop
+        start = stop
 
 
 class Audiences:

@@ -34,6 +34,8 @@ BOOKMARK_SECONDS = 60.0
 LAST_BOOKMARK_SECONDS = 2.0
 """How long before a watch times out it gets its last bookmark."""
 MIN_TIMEOUT = 1800.0
+SLICE = 256
+"""So many events at most are made into one piece: the next one waits until the connection has taken it."""
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -344,6 +346,7 @@ class Stream:
         self._over = False
         self._refused = b""
         self._outlet: Outlet | None = None
+        self._backlog: list[Change | Bookmark] = []
         self._key = asked.within, resource.gvr, frames.name
 
     def attach(self, outlet: Outlet) -> None:
@@ -370,12 +373,15 @@ class Stream:
             self._over = True
             return self._refused
         try:
-            await self._listen()
-            changes = await self._feed.next()
+            changes = self._backlog
+            if not changes:
+                await self._listen()
+                changes = await self._feed.next()
         except StatusError as error:
             self._over = True
             return self._frames.encoded(ERROR, error.status())
-        return self._piece(changes)
+        self._backlog = changes[SLICE:]
+        return self._piece(changes[:SLICE])
 
     def _piece(self, changes: list[Change | Bookmark]) -> bytes:
         frames = self._frames
