@@ -3,7 +3,10 @@
 from typing import Any
 
 import orjson
+import pytest
 import trio
+
+from kubrick_api.errors import StatusError
 
 PODS = "/api/v1/namespaces/default/pods"
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -342,3 +345,16 @@ async def test_events_of_both_groups_are_the_same_objects(web: Any) -> None:
     assert other["note"] == "it happened"
     _, listed = await web("GET", "/apis/events.k8s.io/v1/events")
     assert listed["items"][0]["note"] == "it happened"
+
+
+async def test_what_goes_out_of_use_says_so_with_every_answer(web: Any) -> None:
+    said = ("Warning", '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"')
+    path = "/api/v1/namespaces/default/endpoints"
+    made = await web.respond("POST", path, {"metadata": {"name": "e"}})
+    assert said in made.headers
+    assert said in (await web.respond("GET", f"{path}/e")).headers
+    assert said in (await web.respond("GET", f"{path}?watch=true")).headers
+    with pytest.raises(StatusError) as refused:
+        await web.respond("GET", f"{path}/missing")
+    assert said in refused.value.headers
+    assert not (await web.respond("GET", "/api/v1/namespaces/default/services")).headers

@@ -80,6 +80,10 @@ def parts(kernel: "Kernel") -> Parts:
             "replicationcontrollers/scale": ScaleHandler(),
             "serviceaccounts/token": TokenHandler(kernel),
         },
+        deprecations={
+            "componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+            "endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+        },
         accepts={"pods/eviction": ("policy/v1beta1",)},
         views={
             "pods/binding": BindingView(),

@@ -76,6 +76,8 @@ class Parts:
     accepts: Mapping[str, tuple[str, ...]] = field(factory=dict)
     """API versions that a subresource's body may say besides its kind's own ("pods/eviction")."""
     conversions: Mapping[str, Conversion] = field(factory=dict)
+    deprecations: Mapping[str, str] = field(factory=dict)
+    """What requests are warned of, for resources that are going out of use."""
 
 
 def load_groups(package: str, parts: Parts | None = None) -> tuple[APIGroup, ...]:
@@ -134,6 +136,7 @@ def _resource(entry: dict[str, Any], group: str, version: str, parts: Parts) -> 
         "strategy": strategy,
         "subresources": subresources,
         "virtual": _find(parts.handlers, version, name),
+        "deprecation": parts.deprecations.get(name, ""),
     }
     if conversion is None:
         return Resource(**known)

@@ -190,6 +190,8 @@ class Resource:
     subresources: dict[str, Subresource] = field(factory=dict)
     virtual: SubresourceHandler | None = None
     stored_as: GVR | None = None
+    deprecation: str = ""
+    """What every request for it is warned of: ``v1 Endpoints is deprecated in v1.33+; use …``."""
     _stem: str | None = field(default=None, init=False, repr=False)
     """`key_prefix` as text, once it was asked for."""
 

@@ -10,7 +10,7 @@ import orjson
 import trio
 
 from kubrick_api.catalog import Catalog
-from kubrick_api.errors import bad_request, method_not_allowed, not_acceptable, unknown_path
+from kubrick_api.errors import StatusError, bad_request, method_not_allowed, not_acceptable, unknown_path
 from kubrick_api.names import GVR
 from kubrick_api.protobuf import Protobuf
 from kubrick_api.resource import Object, Resource
@@ -78,9 +78,22 @@ class ResourceHandler:
             resource = self._look_up(request)
         if info.subresource in CONNECTED:
             return await self._connect(request, resource)
+        if resource.deprecation:
+            return await self._deprecated(request, resource)
         if info.verb == "get" and not info.subresource and resource.virtual is None and not request.query:
             return self._get(request, resource)
         return await self._perform(request, resource)
+
+    async def _deprecated(self, request: Request, resource: Resource) -> Response:
+        """Whatever the answer is, it says that the resource is going out of use."""
+        warning = warning_headers((resource.deprecation,))
+        try:
+            response = await self._perform(request, resource)
+        except StatusError as error:
+            error.headers = (*error.headers, *warning)
+            raise
+        response.headers = [*response.headers, *warning]
+        return response
 
     def _knows(self, group: str) -> bool:
         """Unknown groups are nobody's paths, unlike unknown resources of known ones."""
