@@ -8,8 +8,7 @@ the name of the volume with their token, which admission draws; it is made the s
 import re
 from typing import Any
 
-import orjson
-
+from kubrick_api import codec
 from kubrick_api.resource import Object
 
 CAPACITY = 512
@@ -21,7 +20,7 @@ NAMED_AFTER_THE_POD = (b'"ephemeral":', b'"resourceClaims":')
 
 def shape(pod: Object) -> bytes | None:
     """All that matters for a pod's validity beside its own name; None when that matters too."""
-    data = orjson.dumps((pod.get("spec"), (pod.get("metadata") or {}).get("annotations")))
+    data = codec.text((pod.get("spec"), (pod.get("metadata") or {}).get("annotations")))
     if len(data) > LARGEST or any(name in data for name in NAMED_AFTER_THE_POD):
         return None
     volume = TOKEN_VOLUME.search(data)

@@ -82,6 +82,11 @@ def refused_depth(error: Exception) -> StatusError | None:
     return bad_request(TOO_DEEP) if deep else None
 
 
+def text(value: Any) -> bytes:
+    """A JSON-shaped value as JSON, such that equal bytes mean equal values."""
+    return orjson.dumps(value)
+
+
 def copy(obj: Any) -> Any:
     """A private deep copy of a JSON-shaped value, by way of its JSON: five times faster than a walk."""
     if type(obj) is not dict and type(obj) is not list:
