@@ -25,6 +25,8 @@ from kubrick_kernel.log import get_logger
 READ_SIZE = 65536
 WRITE_SIZE = 65536
 """Large bodies are sent in pieces of about this size: small enough that what TLS makes of one stays in the cache."""
+SMALL = 16384
+"""Smaller answers may be sent together with those of other connections."""
 TIMEOUT = "request did not complete within the allotted timeout"
 
 log = get_logger("http")
@@ -63,6 +65,7 @@ class Connection:
         self.deadline = inf
         self.pulse = pulse
         self._stream = stream
+        self._send_soon = getattr(stream, "send_soon", stream.send_all)
         self._serve = serve
         self._limits = limits
         self._parser = RequestParser(limits.max_body)
@@ -158,7 +161,11 @@ class Connection:
         if message.method == "HEAD" or response.status in NO_BODY:
             await self._send(start)
         elif isinstance(body, bytes) and length < WRITE_SIZE:
-            await self._send(start + body)
+            if keep_alive and length < SMALL:
+                self.deadline = self.pulse.now + self._limits.write
+                await self._send_soon(start + body)
+            else:
+                await self._send(start + body)
         else:
             await self._send_large([start, body] if isinstance(body, bytes) else [start, *body])
         return keep_alive

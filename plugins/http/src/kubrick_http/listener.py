@@ -11,7 +11,7 @@ import trio
 
 from kubrick_http.connection import Connection, Limits, Serve
 from kubrick_http.pulse import Pulse
-from kubrick_http.streams import HANDSHAKE_TIMEOUT, SocketStream, TLSStream
+from kubrick_http.streams import HANDSHAKE_TIMEOUT, Outbox, SocketStream, TLSStream
 from kubrick_kernel import ConfigurationError
 from kubrick_kernel.log import get_logger
 
@@ -74,6 +74,7 @@ class HTTPServer:
         self._context = context
         self._connections: set[Connection] = set()
         self._stop = trio.Event()
+        self._outbox = Outbox()
         self.draining = False
 
     def stop(self) -> None:
@@ -87,6 +88,7 @@ class HTTPServer:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pulse.run)
+                nursery.start_soon(self._outbox.run)
                 async with trio.open_nursery() as connections:
                     accepting = trio.CancelScope()
                     connections.start_soon(self._accept, connections, accepting)
@@ -117,7 +119,7 @@ class HTTPServer:
         trio.lowlevel.notify_closing(self._socket)
 
     async def _run_connection(self, client: stdlib_socket.socket) -> None:
-        plain = SocketStream(client)
+        plain = SocketStream(client, self._outbox)
         if self._context is None:
             await self._serve_stream(Connection(plain, self._serve, self._pulse, self._limits))
             return
