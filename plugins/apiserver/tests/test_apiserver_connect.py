@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
 
+from kubrick_api.catalog import Catalog
 from kubrick_api.errors import StatusError, forbidden
 from kubrick_api.storage import Reader
 from kubrick_api_core import CONFIG_MAPS, NODES, PODS, SERVICE_ACCOUNTS, SERVICES
 from kubrick_api_discovery import ENDPOINT_SLICES
 from kubrick_apiserver.admission import Attributes
+from kubrick_apiserver.bootstrap import Bootstrap
 from kubrick_apiserver.chain import AdmissionChain
 from kubrick_apiserver.connect.log import checked
 from kubrick_apiserver.connect.pods import container_of
@@ -239,6 +241,24 @@ async def greet(stream: trio.SocketStream) -> None:
     await stream.send_all(b"HTTP/1.1 203 Fine\r\nX-Pod: web\r\nContent-Length: %d\r\n\r\n%b" % (len(told), told))
 
 
+async def _store_slice(cluster: Cluster, port: int) -> None:
+    """The endpoint of "web", written as the server writes its own: no client may name a loopback address, and a
+    test that stays on this machine has no other."""
+    made = {
+        "kind": "EndpointSlice",
+        "apiVersion": "discovery.k8s.io/v1",
+        "metadata": {
+            "name": "web-1",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "web"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}, "nodeName": "far"}],
+        "ports": [{"port": port, "name": "", "protocol": "TCP"}],
+    }
+    await Bootstrap(cluster.kernel, cluster.kernel.find(Catalog), {}).write([made])
+
+
 @asynccontextmanager
 async def proxied(tmp_path: Any) -> AsyncIterator[tuple[Web, int]]:
     """A cluster whose pod "web" is a socket of this process, behind the service "web"."""
@@ -255,16 +275,7 @@ async def proxied(tmp_path: Any) -> AsyncIterator[tuple[Web, int]]:
         status = {"status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}
         await client.patch(PODS, "web", status, "default", subresource="status")
         await client.create(SERVICES, build.service("web"))
-        await client.create(
-            ENDPOINT_SLICES,
-            {
-                "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
-                "addressType": "IPv4",
-                "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}, "nodeName": "far"}],
-                "ports": [{"port": port, "name": ""}],
-            },
-            "default",
-        )
+        await _store_slice(web.cluster, port)
         yield web, port
         nursery.cancel_scope.cancel()
 
