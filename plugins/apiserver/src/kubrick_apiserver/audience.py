@@ -25,7 +25,7 @@ SMALLEST = 8
 """So many must watch the same for an audience to pay."""
 CROWD = 64
 """From so many members on, events are collected for a tick."""
-TICK = 0.02
+TICK = 0.025
 """Seconds. An event is late by this and by the time one round takes; the first after a pause isn't."""
 TURN = 16
 """Members served before other tasks have their turn."""
