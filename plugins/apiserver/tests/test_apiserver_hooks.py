@@ -16,7 +16,7 @@ from kubrick_apiserver.admission import Attributes
 from kubrick_apiserver.auth import Access, Authenticator, Authorizer, Credentials, ResourceRules
 from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Reconcile
-from kubrick_apiserver.metrics import Exposition
+from kubrick_apiserver.exposition import Exposition
 from kubrick_apiserver.server import APIServer
 from kubrick_apiserver.web import Handler, Request, Response
 from kubrick_client import connect

@@ -18,9 +18,10 @@ from kubrick_apiserver.access import AccessControl
 from kubrick_apiserver.audience import Audiences
 from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Address, Bootstrap, Reconcile, first_service_ip, system_objects
+from kubrick_apiserver.exposition import Exposition, ServerMetrics
 from kubrick_apiserver.filters import Filters, Restrictions
 from kubrick_apiserver.health import Health, ping
-from kubrick_apiserver.metrics import Exposition, RequestMetrics, ServerMetrics
+from kubrick_apiserver.metrics import RequestMetrics
 from kubrick_apiserver.paths import Paths
 from kubrick_apiserver.refusal import Refusals
 from kubrick_apiserver.settings import Settings
@@ -82,6 +83,7 @@ class APIServer:
             ),
             kernel.random.getrandbits(80),
             Refusals(Protobuf(catalog)),
+            kernel.plugins.hook.kubrick_register_flow_control(kernel=kernel),
         )
         self.metrics = ServerMetrics(metrics, self.health, lambda: self.filters.in_flight, self._stored)
         self._add_checks()

@@ -43,6 +43,7 @@ API = Profile(
         "auth-service-account",
         "auth-token-file",
         "auth-rbac",
+        "flow-control",
         "admission-namespace-lifecycle",
         "admission-service-account",
         "admission-default-toleration-seconds",
