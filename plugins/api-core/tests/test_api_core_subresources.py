@@ -6,7 +6,15 @@ import pytest
 
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
-from kubrick_api_core import BINDINGS, COMPONENT_STATUSES, NAMESPACES, PODS, REPLICATION_CONTROLLERS, SERVICE_ACCOUNTS
+from kubrick_api_core import (
+    BINDINGS,
+    COMPONENT_STATUSES,
+    NAMESPACES,
+    PODS,
+    REPLICATION_CONTROLLERS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from kubrick_testing import Cluster, build, run_cluster
 
 Object = dict[str, Any]
@@ -278,4 +286,68 @@ async def test_a_binding_names_a_node(api: Cluster) -> None:
     assert (caught.value.code, caught.value.message) == (
         500,
         '[target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>", target.name: Required value]',
+    )
+
+
+@pytest.mark.parametrize("named", ["other", ""])
+@pytest.mark.parametrize(("subresource", "kind"), [("binding", "Binding"), ("eviction", "Eviction")])
+async def test_what_is_posted_below_a_pod_names_that_pod(api: Cluster, subresource: str, kind: str, named: str) -> None:
+    await api.client.create(PODS, build.pod(), "default")
+    body = binding("n1", named) if subresource == "binding" else eviction(named)
+    with pytest.raises(StatusError) as caught:
+        await api.client.create(PODS, body, "default", subresource=subresource, name="web")
+    assert (caught.value.code, caught.value.reason, caught.value.message) == (
+        400,
+        "BadRequest",
+        f"name in URL does not match name in {kind} object",
+    )
+
+
+async def token_refusal(api: Cluster, metadata: Object | None = None, **spec: Any) -> tuple[int, str]:
+    """What is said against a TokenRequest for the account "builder"."""
+    body = {"metadata": metadata or {}, "spec": spec}
+    with pytest.raises(StatusError) as caught:
+        await api.client.create(SERVICE_ACCOUNTS, body, "default", subresource="token", name="builder")
+    return caught.value.code, caught.value.message
+
+
+async def test_token_requests_are_refused_in_kubernetes_words(api: Cluster) -> None:
+    made = await api.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "builder"}}, "default")
+    await api.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, "default")
+    await api.client.create(PODS, build.pod(), "default")
+    invalid = 'TokenRequest.authentication.k8s.io "%s" is invalid: '
+    short = "spec.expirationSeconds: Invalid value: %d: may not specify a duration less than 10 minutes"
+    assert await token_refusal(api, expirationSeconds=599) == (422, invalid % "" + short % 599)
+    assert await token_refusal(api, expirationSeconds=0) == (422, invalid % "" + short % 0)
+    assert await token_refusal(api, expirationSeconds=(1 << 32) + 1) == (
+        422,
+        invalid % ""
+        + "spec.expirationSeconds: Invalid value: 4294967297: may not specify a duration larger than 2^32 seconds",
+    )
+    assert await token_refusal(api, {"name": "other"}) == (
+        422,
+        invalid % "builder" + 'metadata.name: Invalid value: "other": must match the service account name if specified',
+    )
+    assert await token_refusal(api, {"uid": "old"}) == (
+        409,
+        'Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "builder": the UID in the token request '
+        f"(old) does not match the UID of the service account ({made['metadata']['uid']})",
+    )
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    assert await token_refusal(api, boundObjectRef=reference) == (
+        400,
+        "cannot bind token to object of type apps/v1, Kind=Deployment",
+    )
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": "web"}
+    assert await token_refusal(api, boundObjectRef=reference) == (
+        400,
+        'cannot bind token for serviceaccount "builder" to pod running with different serviceaccount name.',
+    )
+    assert await token_refusal(api, boundObjectRef={**reference, "name": "gone"}) == (404, 'pods "gone" not found')
+    reference = {"apiVersion": "v1", "kind": "Secret", "name": "s", "uid": "old"}
+    await api.client.create(SECRETS, {"metadata": {"name": "s"}}, "default")
+    assert await token_refusal(api, boundObjectRef=reference) == (
+        409,
+        'Operation cannot be fulfilled on Secret "s": the UID in the bound object reference (old) does not match '
+        "the UID in record. The object might have been deleted and then recreated",
     )

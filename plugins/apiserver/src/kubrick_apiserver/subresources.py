@@ -116,10 +116,9 @@ async def _run(
 
 
 def _settle(resource: Resource, call: Call, obj: Object) -> None:
-    """A subresource's body is about the object in the URL; a virtual resource's is in its namespace."""
-    metadata = obj["metadata"]
-    if call.subresource and call.name:
-        metadata.setdefault("name", call.name)
+    """A body is in the request's namespace. One that replaces is about the object in the URL; one that is created
+    below an object (a Binding, an Eviction, a TokenRequest) is compared by its handler, in words of its own."""
+    if call.subresource and call.verb != "create":
         incoming.settle_name(resource, call.namespace, call.name, obj)
     elif resource.namespaced:
         incoming.settle_namespace(resource, call.namespace, obj)
