@@ -376,19 +376,19 @@ async def test_an_apply_needs_a_manager(server: Server) -> None:
     [
         (
             {"spec": {"foo": 1}},
-            500,
+            400,
             "failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.foo: "
             "field not declared in schema",
         ),
         (
             {"spec": {"replicas": "3"}},
-            500,
+            400,
             "failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.replicas: "
             "expected numeric (int or float), got string",
         ),
         (
             {"spec": {"template": {"spec": {"containers": [{"name": "a"}, {"name": "a"}]}}}},
-            500,
+            400,
             "failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.template.spec.containers: "
             'duplicate entries for key [name="a"]',
         ),

@@ -120,12 +120,13 @@ def applied(write: Write, live: Object, config: Config, schema: Type, force: boo
 
 
 def _accepted(obj: Object, schema: Type, write: Write) -> Object:
+    """The object, pruned and defaulted. Raises 400 (kube-apiserver: 500) for values that its type can't hold."""
     obj.setdefault("metadata", {})
     wrong, _ = schema.decode(obj)
     if wrong is not None:
         metadata = obj.get("metadata") or {}
         named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
         version = f"{write.tracker.api_version}, Kind={obj.get('kind')}"
-        raise StatusError(500, "", f"failed to convert new typed object ({named}; {version}) to object: {wrong}")
+        raise bad_request(f"failed to convert new typed object ({named}; {version}) to object: {wrong}")
     obj.setdefault("metadata", {})
     return obj

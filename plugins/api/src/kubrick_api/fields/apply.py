@@ -46,8 +46,9 @@ class Applied:
 
 
 def config_of(tracker: Tracker, kind: GVK, obj: Object) -> Config:
-    """A configuration, checked against its type. Raises StatusError: 400 for an object that isn't of this
-    kind, 500 (as kube-apiserver does) for one that doesn't fit."""
+    """A configuration, checked against its type. Raises StatusError 400 for an object that isn't of this kind, or
+    that doesn't fit. (For the latter kube-apiserver says the same with 500, which makes clients try again; it is the
+    body that is wrong.)"""
     found = GVK.of(obj)
     if found != kind:
         raise bad_request(f"invalid object type: {_shown(found)}")
@@ -57,7 +58,7 @@ def config_of(tracker: Tracker, kind: GVK, obj: Object) -> Config:
     problems = [_problem(problem) for problem in tracker.check(obj)]
     if problems:
         why = problems[0] if len(problems) == 1 else "\n".join(("errors:", *(f"  {problem}" for problem in problems)))
-        raise StatusError(500, "", f"failed to create typed patch object ({_named(obj, found)}): {why}")
+        raise bad_request(f"failed to create typed patch object ({_named(obj, found)}): {why}")
     return Config(obj, tracker.fieldset(obj))
 
 
