@@ -39,6 +39,18 @@ async def test_a_service_gets_an_address_that_an_ipaddress_object_owns(api: Clus
     )
 
 
+async def test_the_servers_own_objects_are_owned_by_it(api: Cluster) -> None:
+    made = await api.client.create(SERVICES, service(), "default")
+    (owner,) = (await api.client.get(IP_ADDRESSES, made["spec"]["clusterIP"]))["metadata"]["managedFields"]
+    assert (owner["manager"], owner["operation"], owner["apiVersion"]) == (
+        "kube-apiserver",
+        "Update",
+        "networking.k8s.io/v1",
+    )
+    assert set(owner["fieldsV1"]) == {"f:metadata", "f:spec"}
+    assert set(owner["fieldsV1"]["f:metadata"]) == {"f:labels"}
+
+
 async def test_a_deleted_services_address_is_free_again(api: Cluster) -> None:
     await api.client.create(SERVICES, service(clusterIP="10.96.0.50"), "default")
     await api.client.delete(SERVICES, "web", "default")

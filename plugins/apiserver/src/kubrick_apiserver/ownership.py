@@ -34,7 +34,7 @@ SPOILT = (
     "mutating admission controller; please fix your requests"
 )
 REPLICAS = of_paths(("f:spec", "f:replicas"))
-SERVER = "system:apiserver"
+SERVER, OWN_MANAGER = "system:apiserver", "kube-apiserver"
 NODE, SERVICE_ACCOUNT = "system:node:", "system:serviceaccount:kube-system:"
 
 
@@ -58,7 +58,7 @@ def component_name(user: UserInfo) -> str:
     """system:kube-scheduler → kube-scheduler; all controllers are the controller manager, all nodes kubelets."""
     name = user.name
     if name == SERVER:
-        return "kube-apiserver"
+        return OWN_MANAGER
     if name.startswith(NODE):
         return "kubelet"
     if name.startswith(SERVICE_ACCOUNT) and name.endswith("-controller"):
@@ -91,6 +91,10 @@ class Ownership:
     ) -> None:
         """Set the owners of a new object."""
         update.created(self.write(resource, "", manager_of(call, options), context), obj)
+
+    def accompanied(self, resource: Resource, obj: Object, context: WriteContext) -> None:
+        """Set the owner of an object that the server makes along with another: the server."""
+        update.created(self.write(resource, "", OWN_MANAGER, context), obj)
 
     def updated(
         self,

@@ -98,6 +98,8 @@ def companions(registry: "Registry", context: WriteContext) -> list[Put | Delete
         metadata["name"] = also.name
         if resource.namespaced:
             metadata["namespace"] = also.namespace
-        value, stamp = codec.encode({**also.obj, "metadata": metadata}, registry.stored_resource(resource))
+        made = {**also.obj, "metadata": metadata}
+        registry.owners.accompanied(resource, made, context)
+        value, stamp = codec.encode(made, registry.stored_resource(resource))
         operations.append(Put(key, value, 0, stamp))
     return operations
