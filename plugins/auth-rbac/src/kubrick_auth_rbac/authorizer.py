@@ -110,7 +110,8 @@ class RBAC:
         return None, f"RBAC: {aggregate(errors)}" if errors else ""
 
     def rules(self, user: UserInfo, namespace: str) -> ResourceRules:
-        """For SelfSubjectRulesReview."""
+        """For SelfSubjectRulesReview. As in kube-apiserver, a role that can't be found is an error, and the answer is
+        no less complete for it."""
         grants = self.grants(user)
         answer = ResourceRules([], [])
         for rule in self.rules_for(user, namespace):
@@ -122,7 +123,6 @@ class RBAC:
                 answer.non_resource_rules.append({key: shown[key] for key in ("verbs", "nonResourceURLs")})
         errors = [*grants.cluster_errors, *grants.errors.get(namespace, ())]
         answer.error = aggregate(errors) if errors else ""
-        answer.incomplete = bool(errors)
         return answer
 
     def rules_for(self, user: UserInfo, namespace: str) -> list[Rule]:
