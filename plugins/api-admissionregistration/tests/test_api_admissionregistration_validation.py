@@ -80,9 +80,9 @@ def rule(**changes: Any) -> Object:
         (
             {
                 "matchConditions": [
-                    {"name": "a", "expression": "x"},
+                    {"name": "a", "expression": "true"},
                     {"name": "a", "expression": " "},
-                    {"expression": "y"},
+                    {"expression": "false"},
                 ]
             },
             [
@@ -127,10 +127,10 @@ MATCH = {"resourceRules": [RULE]}
 
 def policy(patch: Object, work: str) -> list[str]:
     good = (
-        {"validations": [{"expression": "x"}]}
+        {"validations": [{"expression": "true"}]}
         if work == "validations"
         else {
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "x"}}],
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'test'}]"}}],
             "reinvocationPolicy": "Never",
         }
     )
@@ -176,7 +176,7 @@ ONE = "validations or auditAnnotations must contain at least one item"
                 'spec.paramKind.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c',
                 "spec.paramKind.kind: Required value",
                 "spec.matchConstraints.resourceRules: Required value",
-                'spec.variables[0].name: Invalid value: "for": must be a valid CEL identifier',
+                'spec.variables[0].name: Invalid value: "for": name is not a valid CEL identifier',
                 "spec.variables[0].expression: Required value: expression is not specified",
             ],
         ),
@@ -185,21 +185,21 @@ ONE = "validations or auditAnnotations must contain at least one item"
             {
                 "validations": [
                     {"message": " ", "messageExpression": " ", "reason": "x"},
-                    {"expression": "x", "message": "a\nb"},
+                    {"expression": "true", "message": "a\nb"},
                 ]
             },
             [
                 "spec.validations[0].expression: Required value: expression is not specified",
                 'spec.validations[0].messageExpression: Invalid value: " ": must be non-empty if specified',
-                'spec.validations[0].message: Invalid value: " ": must be non-empty if specified',
+                'spec.validations[0].message: Invalid value: " ": message must be non-empty if specified',
                 'spec.validations[0].reason: Unsupported value: "x": supported values: "Forbidden", "Invalid", '
                 '"RequestEntityTooLarge"',
-                'spec.validations[1].message: Invalid value: "a\\nb": must not contain line breaks',
+                'spec.validations[1].message: Invalid value: "a\\nb": message must not contain line breaks',
             ],
         ),
         (
             "validations",
-            {"auditAnnotations": [{"key": "k", "valueExpression": "x"}, {"key": "k"}]},
+            {"auditAnnotations": [{"key": "k", "valueExpression": "'x'"}, {"key": "k"}]},
             [
                 "spec.auditAnnotations[1].valueExpression: Required value: valueExpression is not specified",
                 'spec.auditAnnotations[1].key: Duplicate value: "k"',
@@ -282,3 +282,66 @@ def test_a_binding(mutating: bool, spec: Object, wrong: list[str]) -> None:
     strategy = PolicyBindingStrategy(mutating)
     strategy.default(obj)
     assert [str(error) for error in strategy.validate(obj)] == wrong
+
+
+def short(error: str) -> str:
+    return error.replace("compilation failed: ERROR: <input>", "..").partition("\n")[0]
+
+
+def test_every_expression_of_a_policy_is_compiled_where_it_stands() -> None:
+    patch = {
+        "matchConditions": [{"name": "a", "expression": " variables.x"}, {"name": "b", "expression": "params.y == 1"}],
+        "variables": [
+            {"name": "x", "expression": "1"},
+            {"name": "y", "expression": "variables.x + 'a'"},
+            {"name": "z", "expression": "variables.later"},
+            {"name": "later", "expression": "object"},
+        ],
+        "validations": [
+            {"expression": "variables.x == variables.later", "messageExpression": "variables.x"},
+            {"expression": " object.spec", "messageExpression": "authorizer.path('/').x"},
+        ],
+        "auditAnnotations": [{"key": "k", "valueExpression": " 1"}],
+    }
+    assert [short(error) for error in policy(patch, "validations")] == [
+        'spec.matchConditions[0].expression: Invalid value: "variables.x": ..:1:1: undeclared reference to '
+        "'variables' (in container '')",
+        'spec.matchConditions[1].expression: Invalid value: "params.y == 1": ..:1:1: undeclared reference to '
+        "'params' (in container '')",
+        "spec.variables[1].expression: Invalid value: \"variables.x + 'a'\": ..:1:13: found no matching overload for "
+        "'_+_' applied to '(int, string)'",
+        "spec.variables[2].expression: Invalid value: \"variables.later\": ..:1:10: undefined field 'later'",
+        'spec.validations[0].messageExpression: Invalid value: "variables.x": must evaluate to string',
+        'spec.validations[1].expression: Invalid value: " object.spec": must evaluate to bool',
+        "spec.validations[1].messageExpression: Invalid value: \"authorizer.path('/').x\": ..:1:1: undeclared "
+        "reference to 'authorizer' (in container '')",
+        'spec.auditAnnotations[0].valueExpression: Invalid value: " 1": must evaluate to one of [string null_type]',
+    ]
+    with_params = {**patch, "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}
+    assert not any("params" in error for error in policy(with_params, "validations"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expression", "wrong"),
+    [
+        ("applyConfiguration", "Object{spec: Object.spec{replicas: 1}}", ""),
+        ("applyConfiguration", "object", "must evaluate to Object"),
+        ("jsonPatch", "[JSONPatch{op: 'add', path: '/a/' + jsonpatch.escapeKey('b/c'), value: Object{a: 1}}]", ""),
+        ("jsonPatch", "'x'", "must evaluate to list(JSONPatch)"),
+    ],
+)
+def test_a_mutation_makes_what_its_kind_says(kind: str, expression: str, wrong: str) -> None:
+    patch_type = {"jsonPatch": "JSONPatch", "applyConfiguration": "ApplyConfiguration"}[kind]
+    mutation = {"patchType": patch_type, kind: {"expression": expression}}
+    errors = policy({"mutations": [mutation]}, "mutations")
+    at = f"spec.mutations[0].{kind}.expression"
+    assert errors == ([f'{at}: Invalid value: "{expression}": {wrong}'] if wrong else [])
+
+
+def test_a_webhooks_conditions_know_of_no_params() -> None:
+    conditions = [{"name": "a", "expression": "request.userInfo.username != params.x"}]
+    obj = hooks({"matchConditions": conditions}, {})
+    errors = WebhookConfigurationStrategy(mutating=False).validate(obj)
+    (error,) = [error for error in errors if "matchConditions" in error.field]
+    assert error.field == "webhooks[0].matchConditions[0].expression"
+    assert "1:33: undeclared reference to 'params' (in container '')" in error.message

@@ -14,6 +14,7 @@ from kubrick_api_resource.claims import (
     ResourceClaimTemplateStrategy,
     ResourceSliceStrategy,
 )
+from kubrick_api_resource.rules import selector
 from kubrick_api_resource.slice_validation import NOT_PER_DEVICE, WHERE
 
 Object = dict[str, Any]
@@ -322,3 +323,20 @@ def test_long_parameters_that_were_there_may_stay() -> None:
     assert said(DeviceClassStrategy(), old) == [
         "spec.config[0].opaque.parameters: Too long: may not be more than 10240 bytes"
     ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "wrong"),
+    [
+        ("device.driver == 'acme.com' && device.attributes['acme.com'].model == 'x'", ""),
+        ("device.attributes['acme.com'].healthy", ""),
+        ("device.capacity['acme.com'].memory.compareTo(quantity('1Gi')) >= 0", ""),
+        ("device.driver", "must evaluate to bool or the unknown type, not string"),
+        ("", "compilation failed: ERROR: <input>:1:1: Syntax error: mismatched input '<EOF>'"),
+        ("object.x", "compilation failed: ERROR: <input>:1:1: undeclared reference to 'object' (in container '')"),
+    ],
+)
+def test_a_selector_is_compiled(expression: str, wrong: str) -> None:
+    errors = list(selector({"cel": {"expression": expression}}, "at"))
+    assert [error.field for error in errors] == ["at.cel.expression"] * bool(wrong)
+    assert all(f'Invalid value: "{expression}": {wrong}' in error.message for error in errors)

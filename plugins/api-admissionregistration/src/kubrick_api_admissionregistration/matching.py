@@ -1,7 +1,6 @@
 """Which requests a webhook or a policy is about: rules, selectors, conditions. Paths, order and wording are those
 of pkg/apis/admissionregistration/validation.
 
-Whether an expression compiles is the affair of who evaluates it; here it must only be there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from kubrick_api.errors import FieldError, duplicate, invalid_value, not_support
 from kubrick_api.formats import invalids
 from kubrick_api.resource import Object
 from kubrick_api.validation import label_selector, name_is_path_segment, qualified_name
+from kubrick_api_admissionregistration.expressions import Scope
 
 Errors = Iterator[FieldError]
 
@@ -116,14 +116,17 @@ def validate_mutating_operations(match: Object, at: str) -> Errors:
                 yield not_supported(f"{at}.resourceRules.operations", operation, MUTATING_OPERATIONS)
 
 
-def validate_match_conditions(conditions: Sequence[Object], at: str) -> Errors:
+def validate_match_conditions(conditions: Sequence[Object], scope: Scope, at: str) -> Errors:
     if len(conditions) > MAX_CONDITIONS:
         yield too_many(at, len(conditions), MAX_CONDITIONS)
     seen: set[str] = set()
     for i, condition in enumerate(conditions):
         name = condition.get("name") or ""
-        if not (condition.get("expression") or "").strip():
+        expression = (condition.get("expression") or "").strip()
+        if not expression:
             yield required(f"{at}[{i}].expression")
+        else:
+            yield from scope.check(expression, f"{at}[{i}].expression", "bool")
         if not name:
             yield required(f"{at}[{i}].name")
             continue

@@ -13,6 +13,7 @@ from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_v
 from kubrick_api.formats import dns1035_label, invalids
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.validation import label_selector, name_is_path_segment, qualified_name, subdomain
+from kubrick_api_admissionregistration.expressions import Scope
 from kubrick_api_admissionregistration.matching import (
     FAILURE_POLICIES,
     REINVOCATION_POLICIES,
@@ -30,6 +31,7 @@ EXCLUSIVE = "name and selector are mutually exclusive"
 REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 ACTIONS = ("Audit", "Deny", "Warn")
 PATCH_TYPES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+MADE = {"ApplyConfiguration": "Object", "JSONPatch": "list(JSONPatch)"}
 MAX_ANNOTATIONS, MAX_ANNOTATION_EXPRESSION = 20, 5 * 1024
 DENY_AND_WARN = (
     "must not contain both Deny and Warn (repeating the same validation failure information in the API response and "
@@ -78,8 +80,11 @@ class PolicyStrategy(Strategy):
 
     def _errors(self, obj: Object, *, conditions: bool) -> list[FieldError]:
         spec, name = obj.get("spec") or {}, obj["metadata"].get("name") or ""
-        work = _mutations(spec) if self.work == "mutations" else _validations(spec, name)
-        return [*_policy(spec, self.work == "mutations", conditions), *work]
+        mutating = self.work == "mutations"
+        variables: dict[str, str | None] | None = {} if spec.get("variables") else None
+        scope = Scope(spec.get("paramKind") is not None, mutating, variables)
+        errors = list(_policy(spec, mutating, scope, conditions))
+        return [*errors, *(_mutations(spec, scope) if mutating else _validations(spec, scope, name))]
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(_status(obj.get("status") or {}))
@@ -91,7 +96,7 @@ class PolicyStrategy(Strategy):
         return [obj["metadata"]["name"], len(spec.get(self.work) or ()), text, age(obj, now)]
 
 
-def _policy(spec: Object, mutating: bool, conditions: bool) -> Errors:
+def _policy(spec: Object, mutating: bool, scope: Scope, conditions: bool) -> Errors:
     """What both kinds of policy have."""
     yield from chosen(spec.get("failurePolicy"), FAILURE_POLICIES, "spec.failurePolicy")
     if (kind := spec.get("paramKind")) is not None:
@@ -106,9 +111,10 @@ def _policy(spec: Object, mutating: bool, conditions: bool) -> Errors:
         if mutating:
             yield from validate_mutating_operations(match, at)
     if conditions:
-        yield from validate_match_conditions(spec.get("matchConditions") or (), "spec.matchConditions")
+        apart = Scope(scope.params)
+        yield from validate_match_conditions(spec.get("matchConditions") or (), apart, "spec.matchConditions")
     for i, variable in enumerate(spec.get("variables") or ()):
-        yield from _variable(variable, f"spec.variables[{i}]")
+        yield from _variable(variable, scope, f"spec.variables[{i}]")
 
 
 def _param_kind(kind: Object, at: str) -> Errors:
@@ -132,49 +138,57 @@ def _param_kind(kind: Object, at: str) -> Errors:
         yield invalid_value(f"{at}.kind", name, why)
 
 
-def _variable(variable: Object, at: str) -> Errors:
+def _variable(variable: Object, scope: Scope, at: str) -> Errors:
     name = variable.get("name") or ""
     if not name.strip():
         yield required(f"{at}.name", "name is not specified")
     elif not re.fullmatch("[_a-zA-Z][_a-zA-Z0-9]*", name) or RESERVED.fullmatch(name):
-        yield invalid_value(f"{at}.name", name, "must be a valid CEL identifier")
-    if not (variable.get("expression") or "").strip():
+        yield invalid_value(f"{at}.name", name, "name is not a valid CEL identifier")
+    expression = variable.get("expression") or ""
+    if not expression.strip():
         yield required(f"{at}.expression", "expression is not specified")
+    else:
+        yield from scope.declare(name, expression, f"{at}.expression")
 
 
-def _validations(spec: Object, name: str) -> Errors:
+def _validations(spec: Object, scope: Scope, name: str) -> Errors:
     validations, annotations = spec.get("validations") or (), spec.get("auditAnnotations") or []
     if not validations and not annotations:
         yield required("spec.validations", ONE_AT_LEAST)
         yield required("spec.auditAnnotations", ONE_AT_LEAST)
     for i, validation in enumerate(validations):
-        yield from _validation(validation, f"spec.validations[{i}]")
+        yield from _validation(validation, scope, f"spec.validations[{i}]")
     if len(annotations) > MAX_ANNOTATIONS:
         why = f"must not have more than {MAX_ANNOTATIONS} auditAnnotations"
         yield invalid_value("spec.auditAnnotations", annotations, why)
     keys: set[str] = set()
     for i, annotation in enumerate(annotations):
         at, key = f"spec.auditAnnotations[{i}]", annotation.get("key") or ""
-        yield from _audit_annotation(annotation, name, at)
+        yield from _audit_annotation(annotation, scope, name, at)
         if key in keys:
             yield duplicate(f"{at}.key", key)
         keys.add(key)
 
 
-def _validation(validation: Object, at: str) -> Errors:
+def _validation(validation: Object, scope: Scope, at: str) -> Errors:
     message, computed = validation.get("message") or "", validation.get("messageExpression") or ""
-    if not (validation.get("expression") or "").strip():
+    expression = validation.get("expression") or ""
+    if not expression.strip():
         yield required(f"{at}.expression", "expression is not specified")
+    else:
+        yield from scope.check(expression, f"{at}.expression", "bool")
     if computed and not computed.strip():
         yield invalid_value(f"{at}.messageExpression", computed, "must be non-empty if specified")
+    elif computed:
+        yield from scope.check(computed, f"{at}.messageExpression", "string", authorizer=False)
     if message and not message.strip():
-        yield invalid_value(f"{at}.message", message, "must be non-empty if specified")
+        yield invalid_value(f"{at}.message", message, "message must be non-empty if specified")
     elif re.search(r"[\n\r]", message.strip()):
-        yield invalid_value(f"{at}.message", message, "must not contain line breaks")
+        yield invalid_value(f"{at}.message", message, "message must not contain line breaks")
     yield from chosen(validation.get("reason"), REASONS, f"{at}.reason", needed=False)
 
 
-def _audit_annotation(annotation: Object, name: str, at: str) -> Errors:
+def _audit_annotation(annotation: Object, scope: Scope, name: str, at: str) -> Errors:
     key = annotation.get("key") or ""
     if name:
         yield from invalids(f"{at}.key", f"{name}/{key}", qualified_name(f"{name}/{key}"))
@@ -186,17 +200,20 @@ def _audit_annotation(annotation: Object, name: str, at: str) -> Errors:
     elif len(expression.encode()) > MAX_ANNOTATION_EXPRESSION:
         why = f"must not exceed {MAX_ANNOTATION_EXPRESSION} bytes in length"
         yield required(f"{at}.valueExpression", why)
+    else:
+        shown = annotation["valueExpression"]
+        yield from scope.check(expression, f"{at}.valueExpression", "string", "null_type", shown=shown)
 
 
-def _mutations(spec: Object) -> Errors:
+def _mutations(spec: Object, scope: Scope) -> Errors:
     if not spec.get("mutations"):
         yield required("spec.mutations", "mutations must contain at least one item")
     for i, mutation in enumerate(spec.get("mutations") or ()):
-        yield from _mutation(mutation, f"spec.mutations[{i}]")
+        yield from _mutation(mutation, scope, f"spec.mutations[{i}]")
     yield from chosen(spec.get("reinvocationPolicy"), REINVOCATION_POLICIES, "spec.reinvocationPolicy")
 
 
-def _mutation(mutation: Object, at: str) -> Errors:
+def _mutation(mutation: Object, scope: Scope, at: str) -> Errors:
     kind = mutation.get("patchType") or ""
     yield from chosen(kind, sorted(PATCH_TYPES), f"{at}.patchType")
     if kind not in PATCH_TYPES:
@@ -206,6 +223,8 @@ def _mutation(mutation: Object, at: str) -> Errors:
         yield required(f"{at}.{wanted}", f"must be specified when patchType is {kind}")
     elif not (mutation[wanted].get("expression") or "").strip():
         yield required(f"{at}.{wanted}.expression")
+    else:
+        yield from scope.check(mutation[wanted]["expression"], f"{at}.{wanted}.expression", MADE[kind])
     for other in PATCH_TYPES.values():
         if other != wanted and mutation.get(other) is not None:
             why = f"must not be specified when patchType is {kind}"

@@ -15,6 +15,7 @@ from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
 from kubrick_api.validation import label_selector
 from kubrick_api.webhooks import validate_client_config
+from kubrick_api_admissionregistration.expressions import Scope
 from kubrick_api_admissionregistration.matching import (
     FAILURE_POLICIES,
     MATCH_POLICIES,
@@ -131,7 +132,7 @@ def _webhook(webhook: Object, mutating: bool, strict: _Strictness, at: str) -> E
         yield from chosen(policy, REINVOCATION_POLICIES, f"{at}.reinvocationPolicy", needed=False)
     yield from validate_client_config(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
     if strict.conditions:
-        yield from validate_match_conditions(webhook.get("matchConditions") or (), f"{at}.matchConditions")
+        yield from validate_match_conditions(webhook.get("matchConditions") or (), Scope(), f"{at}.matchConditions")
 
 
 def _review_versions(versions: Sequence[str], known: bool, at: str) -> Errors:

@@ -3,7 +3,8 @@ pkg/apis/resource/validation."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -12,6 +13,9 @@ from kubrick_api.formats import c_identifier, csi_driver_name, invalids
 from kubrick_api.resource import Object
 from kubrick_api.validation import label, qualified_name, subdomain
 from kubrick_api_core.placement_validation import validate_node_selector
+
+if TYPE_CHECKING:
+    from kubrick_cel.environment import Environment
 
 Errors = Iterator[FieldError]
 Check = Callable[[Any, str], Iterable[FieldError]]
@@ -121,12 +125,32 @@ def raw(value: Any, at: str, limit: int | None = RAW_LIMIT) -> Errors:
 
 
 def selector(value: Object, at: str) -> Errors:
-    """A DeviceSelector. Whether its expression compiles is the affair of who evaluates it."""
+    """A DeviceSelector."""
     cel = value.get("cel")
     if cel is None:
         yield required(f"{at}.cel")
-    elif len((cel.get("expression") or "").encode()) > MAX_EXPRESSION:
+        return
+    expression = cel.get("expression") or ""
+    if len(expression.encode()) > MAX_EXPRESSION:
         yield too_long(f"{at}.cel.expression", MAX_EXPRESSION)
+    elif error := expression_flaw(expression):
+        yield invalid_value(f"{at}.cel.expression", expression, error)
+
+
+def expression_flaw(expression: str) -> str:
+    """Why this can't select devices; "" if it can. What the attributes of a device are is known when there is one."""
+    checked = _devices().check(expression)
+    if checked.error or checked.type in ("bool", "dyn", None):
+        return checked.error
+    return f"must evaluate to bool or the unknown type, not {checked.type}"
+
+
+@cache
+def _devices() -> "Environment":
+    from kubrick_cel.declarations import DEVICE
+    from kubrick_cel.environment import Environment
+
+    return Environment({"device": DEVICE})
 
 
 def configuration(config: Object, at: str, limit: int | None = RAW_LIMIT) -> Errors:
