@@ -111,10 +111,12 @@ class Bus:
 class Topic:
     """The keys of one prefix. Prefixes and starts given to its methods are of whole keys."""
 
-    __slots__ = ("_bus", "_feed", "_table", "get", "prefix")
+    __slots__ = ("_bus", "_feed", "_table", "events", "get", "prefix")
 
     def __init__(self, bus: Bus, prefix: bytes, feed: Feed) -> None:
         self.prefix = prefix
+        self.events = 0
+        """How many changes it has seen."""
         self._bus = bus
         self._feed = feed
         self._restart([], feed.window.start)
@@ -165,6 +167,7 @@ class Topic:
     def _take(self, events: list[Event]) -> None:
         for event in events:
             self._table.apply(event)
+        self.events += len(events)
         self._feed.publish(events)
 
 

@@ -24,12 +24,15 @@ from kubrick_apiserver.admission import (
     ValidatingAdmission,
 )
 from kubrick_apiserver.difference import difference
+from kubrick_apiserver.metrics import AdmissionMetrics
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 CAPACITY = 256
 MUTATING, VALIDATING = "mutating", "validating"
+TYPES = {MUTATING: "admit", VALIDATING: "validate"}
+"""The phases' names in metrics."""
 
 
 @define(eq=False)
@@ -125,6 +128,7 @@ class AdmissionChain:
             each for each in ordered if isinstance(each, ValidatingAdmission)
         ]
         self.log = log
+        self.metrics = AdmissionMetrics()
 
     @classmethod
     def collect(cls, kernel: "Kernel") -> "AdmissionChain":
@@ -132,7 +136,9 @@ class AdmissionChain:
         answers = kernel.plugins.hook.kubrick_register_admission(kernel=kernel)
         log = AdmissionLog(kernel.clock.now)
         kernel.offer(AdmissionLog, log)
-        return cls([plugin for answer in answers for plugin in answer], log)
+        chain = cls([plugin for answer in answers for plugin in answer], log)
+        kernel.offer(AdmissionMetrics, chain.metrics)
+        return chain
 
     async def mutate(self, attributes: Attributes) -> tuple[bool, AdmissionRecord | None]:
         """Run the mutating steps on `attributes.object`, in place. Raises StatusError. Returns whether the
@@ -161,7 +167,9 @@ class AdmissionChain:
                 entry.reason = error.message
                 raise
             finally:
-                entry.seconds = trio.current_time() - entry.seconds
+                self._end(attributes, entry)
+        if record is not None:
+            self._end_step(attributes, MUTATING, record)
         return loose, record
 
     async def validate(self, attributes: Attributes, record: AdmissionRecord | None = None) -> None:
@@ -181,4 +189,19 @@ class AdmissionChain:
                 entry.reason = error.message
                 raise
             finally:
-                entry.seconds = trio.current_time() - entry.seconds
+                self._end(attributes, entry)
+        if record is not None:
+            self._end_step(attributes, VALIDATING, record)
+
+    def _end(self, attributes: Attributes, entry: Entry) -> None:
+        """A plugin is done, well or not."""
+        entry.seconds = seconds = trio.current_time() - entry.seconds
+        rejected = entry.reason is not None
+        self.metrics.add(entry.plugin, attributes.operation, TYPES[entry.phase], rejected, seconds)
+        if rejected:
+            self.metrics.add_step(attributes.operation, TYPES[entry.phase], True, seconds)
+
+    def _end_step(self, attributes: Attributes, phase: str, record: AdmissionRecord) -> None:
+        """All plugins of a phase have let it pass."""
+        seconds = sum(entry.seconds for entry in record.entries if entry.phase == phase)
+        self.metrics.add_step(attributes.operation, TYPES[phase], False, seconds)

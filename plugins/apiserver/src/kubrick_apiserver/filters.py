@@ -22,7 +22,7 @@ from kubrick_apiserver.authentication import Authentication, impersonate, is_imp
 from kubrick_apiserver.flow import FlowControl, Ticket
 from kubrick_apiserver.metrics import RequestMetrics
 from kubrick_apiserver.refusal import Refuse
-from kubrick_apiserver.request_info import is_long_running, parse_target
+from kubrick_apiserver.request_info import is_long_running, is_true, parse_target
 from kubrick_apiserver.web import Handler, Request, Response, Upgrade
 from kubrick_http.parser import Message
 from kubrick_http.pulse import Pulse
@@ -205,20 +205,22 @@ class Filters:
         elif isinstance(body, list):
             size = sum(map(len, body))
         elif isinstance(body, Upgrade):
-            response.body = Upgrade(self._counted(body.opening, request))
+            response.body = Upgrade(self._counted(body.opening, request, start))
             size = 0
         else:
-            response.body = self._counted(body, request)
+            response.body = self._counted(body, request, start)
             size = 0
         self._metrics.observe(request, response.status, trio.current_time() - start, size)
 
     @asynccontextmanager
-    async def _counted(self, body: AbstractAsyncContextManager[T], request: Request) -> AsyncIterator[T]:
+    async def _counted(self, body: AbstractAsyncContextManager[T], request: Request, start: float) -> AsyncIterator[T]:
         """The same stream or upgrade, counted as a long-running request while it is open."""
         metrics, ticket = self._metrics, request.ticket
         metrics.long_running(request.info, 1)
         try:
             async with self._begun(body, ticket) as stream:
+                if "sendInitialEvents" in request.query and is_true(request.query, "sendInitialEvents"):
+                    metrics.watch_list(request.info, trio.current_time() - start)
                 yield stream
         finally:
             metrics.long_running(request.info, -1)

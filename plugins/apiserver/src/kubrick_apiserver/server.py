@@ -18,10 +18,10 @@ from kubrick_apiserver.access import AccessControl
 from kubrick_apiserver.audience import Audiences
 from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Address, Bootstrap, Reconcile, first_service_ip, system_objects
-from kubrick_apiserver.exposition import Exposition, ServerMetrics
+from kubrick_apiserver.exposition import Exposition, ServerMetrics, Sized, Stored
 from kubrick_apiserver.filters import Filters, Restrictions
 from kubrick_apiserver.health import Health, ping
-from kubrick_apiserver.metrics import RequestMetrics
+from kubrick_apiserver.metrics import AdmissionMetrics, RequestMetrics
 from kubrick_apiserver.paths import Paths
 from kubrick_apiserver.refusal import Refusals
 from kubrick_apiserver.settings import Settings
@@ -85,7 +85,14 @@ class APIServer:
             Refusals(Protobuf(catalog)),
             kernel.plugins.hook.kubrick_register_flow_control(kernel=kernel),
         )
-        self.metrics = ServerMetrics(metrics, self.health, lambda: self.filters.in_flight, self._stored)
+        self.metrics = ServerMetrics(
+            metrics,
+            self.health,
+            lambda: self.filters.in_flight,
+            self._stored,
+            self._size,
+            kernel.find(AdmissionMetrics),
+        )
         self._add_checks()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -187,12 +194,15 @@ class APIServer:
         found = self._catalog.resource(resource)
         return found is not None and (not subresource or subresource in found.subresources)
 
-    def _stored(self) -> dict[str, int]:
-        return {
-            resource.gvr.qualified: len(self._kernel.bus.topic(resource.key_prefix))
-            for resource in self._catalog.resources()
-            if resource.virtual is None and resource.stored_as is None
-        }
+    def _stored(self) -> Iterable[Stored]:
+        for resource in self._catalog.resources():
+            if resource.virtual is None and resource.stored_as is None:
+                topic = self._kernel.bus.topic(resource.key_prefix)
+                yield Stored(resource.gvr, len(topic), topic.events)
+
+    def _size(self) -> int:
+        store = self._kernel.store
+        return store.size() if isinstance(store, Sized) else 0
 
     def _collectors(self) -> Iterable[Any]:
         for answer in self._kernel.plugins.hook.kubrick_register_collectors(kernel=self._kernel):

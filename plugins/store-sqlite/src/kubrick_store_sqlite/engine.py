@@ -143,6 +143,13 @@ class SqliteStore:
         except apsw.Error as error:
             raise StoreError(f"snapshot {file}: {error}") from error
 
+    def size(self) -> int:
+        """Bytes on disk, write-ahead log included."""
+        if self._disk is None:
+            return 0
+        file = self._disk.file
+        return sum(part.stat().st_size for part in (file, file.with_name(f"{file.name}-wal")) if part.exists())
+
     def _at_work(self) -> Writer:
         if self._writer is None:
             raise StoreError("the store is closed")
