@@ -344,4 +344,4 @@ def test_a_webhooks_conditions_know_of_no_params() -> None:
     errors = WebhookConfigurationStrategy(mutating=False).validate(obj)
     (error,) = [error for error in errors if "matchConditions" in error.field]
     assert error.field == "webhooks[0].matchConditions[0].expression"
-    assert "1:33: undeclared reference to 'params' (in container '')" in error.message
+    assert "1:30: undeclared reference to 'params' (in container '')" in error.message

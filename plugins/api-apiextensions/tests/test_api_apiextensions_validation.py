@@ -213,3 +213,122 @@ S = "s.properties[spec]"
 )
 def test_a_schema(given: Object, wrong: list[str]) -> None:
     assert [str(error) for error in validate_schema(given, "s")] == wrong
+
+
+AT = "at.x-kubernetes-validations[0]"
+SPEC = {
+    "type": "object",
+    "properties": {
+        "replicas": {"type": "integer"},
+        "name-of": {"type": "string"},
+        "namespace": {"type": "string"},
+        "port": {"x-kubernetes-int-or-string": True},
+        "until": {"type": "string", "format": "date-time"},
+        "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+        "parts": {"type": "array", "items": {"type": "object", "properties": {"size": {"type": "integer"}}}},
+        "free": {"x-kubernetes-preserve-unknown-fields": True},
+    },
+}
+
+
+def ruled(*rules: Object, **fields: Any) -> list[str]:
+    schema = {**SPEC, "x-kubernetes-validations": [*rules], **fields}
+    return [str(error) for error in validate_schema(schema, "at")]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "self.replicas > 0 && self.name__dash__of == 'a' && self.__namespace__ != ''",
+        "self.port == 80 || self.port == 'http'",
+        "self.until > timestamp('2020-01-01T00:00:00Z')",
+        "self.tags.all(k, self.tags[k] != '') && self.tags['a'] == 'b'",
+        "self.parts.all(part, part.size < 3)",
+        "self.metadata.name.startsWith('a') && self.kind == 'Widget'",
+        "!has(oldSelf.replicas) || self.replicas >= oldSelf.replicas",
+        "quantity('1').isLessThan(quantity('2')) && isURL('x')",
+    ],
+)
+def test_a_rule_sees_what_the_schema_says(rule: str) -> None:
+    assert ruled({"rule": rule}) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("self.other", "1:5: undefined field 'other'"),
+        ("self.free == 1", "1:5: undefined field 'free'"),
+        ("self.metadata.labels", "1:14: undefined field 'labels'"),
+        ("self.replicas == 'a'", "1:15: found no matching overload for '_==_' applied to '(int, string)'"),
+        ("object.x", "1:1: undeclared reference to 'object' (in container '')"),
+    ],
+)
+def test_a_rule_that_does_not_compile(rule: str, wrong: str) -> None:
+    (error,) = ruled({"rule": rule})
+    shown = (
+        f'{{"Rule":"{rule}","Message":"","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}}'
+    )
+    assert error.startswith(f"{AT}.rule: Invalid value: {shown}: compilation failed: ERROR: <input>:{wrong}")
+
+
+def test_what_rules_evaluate_to() -> None:
+    errors = ruled({"rule": "self.replicas", "messageExpression": "self.replicas"})
+    assert [error.rpartition("}: ")[2] for error in errors] == [
+        "cel expression must evaluate to a bool",
+        "messageExpression must evaluate to a string",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ({"rule": " "}, [".rule: Required value: rule is not specified"]),
+        ({"rule": "true", "message": " "}, ['.message: Invalid value: " ": message must be non-empty if specified']),
+        (
+            {"rule": "true", "message": "a\nb"},
+            ['.message: Invalid value: "a\\nb": message must not contain line breaks'],
+        ),
+        (
+            {"rule": "true ||\nfalse", "reason": "x", "messageExpression": " "},
+            [
+                ".message: Required value: message must be specified if rule contains line breaks",
+                ".messageExpression: Required value: messageExpression must be non-empty if specified",
+                '.reason: Unsupported value: "x": supported values: "FieldValueDuplicate", "FieldValueForbidden", '
+                '"FieldValueInvalid", "FieldValueRequired"',
+            ],
+        ),
+        (
+            {"rule": "true", "fieldPath": ".parts[0]"},
+            ['.fieldPath: Invalid value: ".parts[0]": fieldPath must be a valid path'],
+        ),
+        (
+            {"rule": "true", "fieldPath": ".other"},
+            ['.fieldPath: Invalid value: ".other": fieldPath must be a valid path'],
+        ),
+        ({"rule": "true", "fieldPath": "['name-of']"}, []),
+        ({"rule": "true", "fieldPath": ".tags.a"}, []),
+    ],
+)
+def test_the_form_of_a_rule(rule: Object, wrong: list[str]) -> None:
+    assert ruled(rule) == [AT + error for error in wrong]
+
+
+@pytest.mark.parametrize(("kind", "fine"), [("map", True), ("atomic", False), (None, False)])
+def test_old_entries_of_a_list_are_known_by_key_only(kind: str | None, fine: bool) -> None:
+    items = {
+        **SPEC["properties"]["parts"]["items"],
+        "x-kubernetes-validations": [{"rule": "self.size >= oldSelf.size"}],
+    }
+    parts: Object = {"type": "array", "items": items}
+    if kind:
+        parts |= {"x-kubernetes-list-type": kind} | ({"x-kubernetes-list-map-keys": ["size"]} if kind == "map" else {})
+    errors = [str(e) for e in validate_schema({"type": "object", "properties": {"parts": parts}}, "at")]
+    why = "oldSelf cannot be used on the uncorrelatable portion of the schema within at.properties[parts]"
+    assert errors == (
+        []
+        if fine
+        else [
+            "at.properties[parts].items.x-kubernetes-validations[0].rule: Invalid value: "
+            f'"self.size >= oldSelf.size": {why}'
+        ]
+    )

@@ -1,13 +1,12 @@
 """Which OpenAPI schemas a custom resource may have: structural ones, from which everything can be pruned, defaulted
 and merged. Wording is that of apiextensions-apiserver (validation and schema).
-
-That expressions compile, and that defaults fit their schemas, is the affair of who serves the resource.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
+from kubrick_api_apiextensions.rules import validate_forms, validate_rules
 
 Errors = Iterator[FieldError]
 Schema = dict[str, Any]
@@ -28,7 +27,14 @@ QUADRATIC = "uniqueItems cannot be set to true since the runtime complexity beco
 
 
 def validate_schema(schema: Schema, at: str) -> Errors:
-    """A version's openAPIV3Schema."""
+    """A version's openAPIV3Schema. Rules are compiled when nothing else is wrong with it."""
+    errors = list(_schema(schema, at))
+    yield from errors
+    if not errors:
+        yield from validate_rules(schema, at)
+
+
+def _schema(schema: Schema, at: str) -> Errors:
     yield from _anywhere(schema, at)
     if schema.get("type") not in (None, "", "object"):
         yield invalid_value(f"{at}.type", schema["type"], "must be object at the root")
@@ -78,6 +84,7 @@ def _anywhere(schema: Schema, at: str) -> Errors:
     if isinstance(schema.get("items"), list):
         yield forbidden_value(f"{at}.items", "items must be a schema object and not an array")
     yield from _lists_and_maps(schema, at)
+    yield from validate_forms(schema, at)
     for part, here, _ in children(schema, at):
         yield from _anywhere(part, here)
     for part, here in junctions(schema, at):
