@@ -46,7 +46,7 @@ class SigningRequestStrategy(Strategy):
         if context.subresource == "status":
             kept = [c for c in (old.get("status") or {}).get("conditions") or () if c.get("type") in DECISIONS]
             new = [c for c in (obj.get("status") or {}).get("conditions") or () if c.get("type") not in DECISIONS]
-            obj.setdefault("status", {})["conditions"] = kept + new
+            set_conditions(obj, kept + new)
         else:
             obj["spec"] = old["spec"]
 
@@ -96,10 +96,19 @@ class ApprovalStrategy(SigningRequestStrategy):
         stamp(obj, old, context)
         conditions = (obj.get("status") or {}).get("conditions") or []
         keep_all_but_status(obj, old)
-        obj["status"] = {**(old.get("status") or {}), "conditions": conditions}
+        obj["status"] = dict(old.get("status") or {})
+        set_conditions(obj, conditions)
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
         return self._changed(obj, old, lenience(obj, old, approves=True))
+
+
+def set_conditions(obj: Object, conditions: list[Object]) -> None:
+    """No condition at all is no field."""
+    status = obj.get("status") or {}
+    obj["status"] = {name: value for name, value in status.items() if name != "conditions"}
+    if conditions:
+        obj["status"]["conditions"] = conditions
 
 
 def stamp(obj: Object, old: Object, context: WriteContext) -> None:
