@@ -77,6 +77,7 @@ CONTROL_PLANE = Profile(
         "controller-service-account",
         "controller-clusterrole-aggregation",
         "controller-root-ca-certificate-publisher",
+        "controller-service-cidr",
         "controller-garbage-collector",
         "controller-node-lifecycle",
         "controller-taint-eviction",
