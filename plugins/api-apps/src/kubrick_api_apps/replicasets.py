@@ -8,6 +8,7 @@ from kubrick_api.cells import NONE, age, containers_and_images, format_label_sel
 from kubrick_api.equality import identical
 from kubrick_api.errors import FieldError, invalid_value, required
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
 from kubrick_api.validation import IMMUTABLE, non_negative
 from kubrick_api_apps.workloads import (
     available_above_ready,
@@ -30,6 +31,10 @@ class ReplicaSetStrategy(Strategy):
             spec["replicas"] = 1
         default_template(spec)
         obj.setdefault("status", {}).setdefault("replicas", 0)
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        obj["status"] = {"replicas": 0}
 
     def validate(self, obj: Object) -> list[FieldError]:
         return list(_replica_set(obj.get("spec") or {}))

@@ -6,6 +6,7 @@ from typing import Any
 from kubrick_api.cells import age, containers_and_images, format_labels
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
 from kubrick_api.validation import non_negative
 from kubrick_api_core.pod_defaults import default_pod_template
 from kubrick_api_core.pod_validation import validate_pod_template
@@ -30,6 +31,10 @@ class ReplicationControllerStrategy(Strategy):
                 if not obj["metadata"].get("labels"):
                     obj["metadata"]["labels"] = dict(labels)
         obj.setdefault("status", {}).setdefault("replicas", 0)
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        obj["status"] = {"replicas": 0}
 
     def validate(self, obj: Object) -> list[FieldError]:
         return _validate(obj.get("spec") or {}, None)
