@@ -1,5 +1,6 @@
 """Each rule of CustomResourceDefinitions: a valid one, changed, and exactly what is said of it."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -332,3 +333,46 @@ def test_old_entries_of_a_list_are_known_by_key_only(kind: str | None, fine: boo
             f'"self.size >= oldSelf.size": {why}'
         ]
     )
+
+
+WEBHOOK = {"clientConfig": {"url": "https://a.example/convert"}, "conversionReviewVersions": ["v1"]}
+
+
+def bundled(bundle: bytes | None) -> Object:
+    text = None if bundle is None else b64encode(bundle).decode()
+    webhook = json_merge(WEBHOOK, {"clientConfig": {"caBundle": text}})
+    return {"spec": {"conversion": {"strategy": "Webhook", "webhook": webhook}}}
+
+
+PEM = b"-----BEGIN %s-----\n%s\n-----END %s-----\n"
+SERVED = json_merge(CRD, {"status": {"conditions": [{"type": "Established", "status": "True"}]}})
+
+
+@pytest.mark.parametrize(
+    ("bundle", "flaw"),
+    [
+        (b"x", "unable to parse bytes as PEM block"),
+        (PEM % (b"CERTIFICATE", b"AAAA", b"CERTIFICATE"), "failed to parse certificate: x509: malformed certificate"),
+        (PEM % (b"RSA PRIVATE KEY", b"AAAA", b"RSA PRIVATE KEY"), "no valid certificate authority data seen"),
+        (None, ""),
+    ],
+)
+def test_a_served_definition_is_not_given_a_bundle_that_cannot_be_read(bundle: bytes | None, flaw: str) -> None:
+    patch, at = bundled(bundle), "spec.conversion.webhookClientConfig.caBundle"
+    shown = b64encode(bundle or b"").decode()
+    why = f'{at}: Invalid value: "{shown}": unable to load root certificates: {flaw}'
+    assert said(patch, SERVED) == ([why] if flaw else [])
+    assert said(patch) == []
+    assert said(patch, CRD) == []
+    assert said(patch, json_merge(SERVED, bundled(b"bad before"))) == []
+
+
+def test_approval_is_asked_for_when_it_changes() -> None:
+    at = "api-approved.kubernetes.io"
+    group = {"metadata": {"name": "widgets.acme.k8s.io"}, "spec": {"group": "acme.k8s.io"}}
+    (error,) = said(group)
+    assert error.startswith(f"metadata.annotations[{at}]: Required value: protected groups must have approval")
+    assert said(group, json_merge(CRD, group)) == []
+    for value, wrong in (("https://a.example/1", 0), ("unapproved, a test", 0), ("://", 1), ("yes", 1)):
+        approved = json_merge(group, {"metadata": {"annotations": {at: value}}})
+        assert len(said(approved, json_merge(CRD, group))) == wrong

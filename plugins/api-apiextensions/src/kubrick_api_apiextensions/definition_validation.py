@@ -3,6 +3,7 @@ apiextensions-apiserver's validation; conversion's are those of its internal typ
 
 import re
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 from kubrick_api.conditions import condition_is
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
@@ -10,6 +11,7 @@ from kubrick_api.formats import dns1035_label, invalids
 from kubrick_api.resource import Object
 from kubrick_api.validation import IMMUTABLE, subdomain
 from kubrick_api.webhooks import validate_client_config
+from kubrick_api_apiextensions.authorities import authorities_flaw
 from kubrick_api_apiextensions.structural import validate_schema
 
 Errors = Iterator[FieldError]
@@ -26,12 +28,14 @@ MAX_SELECTABLE = 8
 _STEP = r"(\.[A-Za-z_][A-Za-z0-9_-]*|\[[^\]]+\])+"
 
 
-def validate_definition(obj: Object) -> Errors:
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    yield from _spec(spec)
+def validate_definition(obj: Object, old: Object | None = None) -> Errors:
+    """`old` is the definition that this one replaces: what was wrong with that may stay."""
+    spec, status, before = obj.get("spec") or {}, obj.get("status") or {}, (old or {}).get("spec") or {}
+    yield from _spec(spec, old)
     yield from _stored(status.get("storedVersions") or [], spec.get("versions") or [])
-    yield from _approval(obj, spec.get("group") or "")
-    if spec.get("preserveUnknownFields"):
+    if old is None or _approval_state(obj) != _approval_state(old):
+        yield from _approval(obj, spec.get("group") or "")
+    if spec.get("preserveUnknownFields") and not before.get("preserveUnknownFields"):
         yield invalid_value("spec.preserveUnknownFields", True, PRESERVE)
 
 
@@ -50,7 +54,7 @@ def validate_definition_update(obj: Object, old: Object) -> Errors:
             yield invalid_value(f"spec.{at}", new or "", IMMUTABLE)
 
 
-def _spec(spec: Object) -> Errors:
+def _spec(spec: Object, old: Object | None) -> Errors:
     group, scope, versions = spec.get("group") or "", spec.get("scope") or "", spec.get("versions") or []
     if not group:
         yield required("spec.group")
@@ -77,6 +81,8 @@ def _spec(spec: Object) -> Errors:
             yield required(f"spec.names.{name}")
     yield from validate_names(spec.get("names") or {}, "spec.names")
     yield from _conversion(spec.get("conversion") or {}, "spec.conversion")
+    if old is not None and not _may_have_any_bundle(old):
+        yield from _bundle(_bundle_of(spec), "spec.conversion.webhookClientConfig.caBundle")
 
 
 def validate_names(names: Object, at: str) -> Errors:
@@ -205,7 +211,25 @@ def _conversion(conversion: Object, at: str) -> Errors:
         else:
             yield from invalids(f"{at}[{i}]", version, dns1035_label(version))
     if not {*REVIEW_VERSIONS} & {*versions}:
-        yield invalid_value(at, versions, f"must include at least one of {', '.join(REVIEW_VERSIONS)}")
+        yield invalid_value(at, ",".join(versions), f"must include at least one of {', '.join(REVIEW_VERSIONS)}")
+
+
+def _bundle_of(spec: Object) -> str:
+    webhook = (spec.get("conversion") or {}).get("webhook") or {}
+    return (webhook.get("clientConfig") or {}).get("caBundle") or ""
+
+
+def _may_have_any_bundle(old: Object) -> bool:
+    """A definition may be created with a bad bundle (it isn't served then), but not be given one while it is served."""
+    bundle = _bundle_of(old.get("spec") or {})
+    if not condition_is((old.get("status") or {}).get("conditions"), "Established"):
+        return True
+    return bool(bundle) and any(_bundle(bundle, ""))
+
+
+def _bundle(bundle: str, at: str) -> Errors:
+    if bundle and (flaw := authorities_flaw(bundle)):
+        yield invalid_value(at, bundle, f"unable to load root certificates: {flaw}")
 
 
 def _stored(stored: Sequence[str], versions: Sequence[Object]) -> Errors:
@@ -213,6 +237,10 @@ def _stored(stored: Sequence[str], versions: Sequence[Object]) -> Errors:
     at, known = "status.storedVersions", {version.get("name") for version in versions}
     if not stored:
         yield invalid_value(at, list(stored), "must have at least one stored version")
+        return
+    for version in versions:
+        if version.get("storage") and version.get("name") not in stored:
+            yield invalid_value(at, list(stored), f"must have the storage version {version.get('name')}")
     for i, name in enumerate(stored):
         if name not in known:
             why = (
@@ -221,9 +249,19 @@ def _stored(stored: Sequence[str], versions: Sequence[Object]) -> Errors:
                 f"{name} from status.storedVersions"
             )
             yield invalid_value(f"{at}[{i}]", name, why)
-    current = next((version.get("name") for version in versions if version.get("storage")), None)
-    if stored and current is not None and current not in stored:
-        yield invalid_value(at, list(stored), f"must have the storage version {current}")
+
+
+def _approval_state(obj: Object) -> str:
+    value = (obj["metadata"].get("annotations") or {}).get(APPROVAL)
+    if not value:
+        return "missing"
+    if value.startswith("unapproved"):
+        return "bypassed"
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return "invalid"
+    return "approved" if parts.scheme and parts.netloc else "invalid"
 
 
 def _approval(obj: Object, group: str) -> Errors:
@@ -232,7 +270,7 @@ def _approval(obj: Object, group: str) -> Errors:
     value = (obj["metadata"].get("annotations") or {}).get(APPROVAL)
     at = f"metadata.annotations[{APPROVAL}]"
     link = "https://github.com/kubernetes/enhancements/pull/1111"
-    if not protected or (value and (value.startswith("unapproved") or "://" in value)):
+    if not protected or _approval_state(obj) in ("approved", "bypassed"):
         return
     if not value:
         yield required(at, f'protected groups must have approval annotation "{APPROVAL}", see {link}')

@@ -50,11 +50,14 @@ class CustomResourceDefinitionStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
         spec, name = obj.get("spec") or {}, obj["metadata"].get("name") or ""
         wanted = f"{(spec.get('names') or {}).get('plural') or ''}.{spec.get('group') or ''}"
-        errors = [] if name == wanted else [invalid_value("metadata.name", name, NAMED)]
+        prefix = obj["metadata"].get("generateName")
+        errors = [invalid_value("metadata.generateName", prefix, NAMED)] if prefix else []
+        if name != wanted:
+            errors.append(invalid_value("metadata.name", name, NAMED))
         return [*errors, *validate_definition(obj)]
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
-        return [*validate_definition(obj), *validate_definition_update(obj, old)]
+        return [*validate_definition(obj, old), *validate_definition_update(obj, old)]
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         names = (obj.get("status") or {}).get("acceptedNames") or {}

@@ -89,9 +89,10 @@ def validate_rules(schema: Schema, at: str, *, root: bool = True, unmatched: str
 
 
 def _compiled(schema: Schema, at: str, root: bool, unmatched: str) -> Errors:
-    environments = {late: _environment(schema, root, late) for late in (False, True)}
+    environments: dict[bool, Environment] = {}
     for i, rule in enumerate(schema[RULES]):
-        environment = environments[bool(rule.get("optionalOldSelf"))]
+        late = bool(rule.get("optionalOldSelf"))
+        environment = environments[late] = environments.get(late) or _environment(schema, root, late)
         shown = {name[0].upper() + name[1:]: rule.get(name, ABSENT.get(name, "")) for name in FIELDS}
         checked = environment.check(rule["rule"])
         if checked.error:

@@ -23,8 +23,8 @@ from kubrick_cel.shapes import (
 Schema = dict[str, Any]
 
 RESERVED = frozenset(
-    ("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import")
-    + ("let", "loop", "package", "namespace", "return")
+    {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import"}
+    | {"let", "loop", "package", "namespace", "return"}
 )
 ESCAPES = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 SCALARS = {"boolean": BOOL, "number": DOUBLE, "integer": INT, "string": STRING}
