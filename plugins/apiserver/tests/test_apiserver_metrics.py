@@ -93,6 +93,7 @@ class Front:
         self.filters = cluster.kernel.find(APIServer).filters
         self.certificate: bytes | None = None
         self.deadline = 0.0
+        self.peer = "192.0.2.7"
         self.pulse = Pulse(SystemClock())
 
         async def identify(credentials: Any) -> UserInfo:

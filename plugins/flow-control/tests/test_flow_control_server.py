@@ -28,6 +28,7 @@ PODS = "/api/v1/namespaces/default/pods"
 class Connection:
     certificate: bytes | None = None
     deadline: float = 0.0
+    peer: str = "192.0.2.7"
     pulse: Pulse = field(factory=lambda: Pulse(TrioClock()))
 
 

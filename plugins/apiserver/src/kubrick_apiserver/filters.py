@@ -20,6 +20,7 @@ from kubrick_apiserver.access import MASTERS, AccessControl
 from kubrick_apiserver.auth import Credentials
 from kubrick_apiserver.authentication import Authentication, impersonate, is_impersonating
 from kubrick_apiserver.flow import FlowControl, Ticket
+from kubrick_apiserver.journal import Journal
 from kubrick_apiserver.metrics import RequestMetrics
 from kubrick_apiserver.refusal import Refuse
 from kubrick_apiserver.request_info import is_long_running, is_true, parse_target
@@ -50,17 +51,20 @@ class Timing(Protocol):
     """The connection a request came on."""
 
     certificate: bytes | None
+    peer: str
     deadline: float
     pulse: Pulse
 
 
 @frozen
 class Restrictions:
-    """How much at once, and how long."""
+    """How much at once, how long, and what is said of it."""
 
     max_reading: int = 400
     max_mutating: int = 200
     timeout: float = 60.0
+    log: str = "debug"
+    """At which level to log requests."""
 
 
 class Filters:
@@ -84,6 +88,7 @@ class Filters:
         self._restrictions = restrictions
         self._refuse = refuse
         self._flow = flow
+        self._journal = Journal(restrictions.log)
         self._reading = 0
         self._mutating = 0
         self._count = 0
@@ -119,6 +124,7 @@ class Filters:
         except StatusError as error:
             response = self._refuse(error, headers)
         except trio.Cancelled:
+            self._over(request, 504, start, connection)
             self._metrics.observe(request, 504, trio.current_time() - start, 0)
             raise
         except Exception as error:
@@ -128,7 +134,7 @@ class Filters:
         response.headers += (("Audit-Id", audit_id), CACHE_CONTROL)
         if request.ticket is not None:
             response.headers += request.ticket.headers
-        self._observe(request, response, start)
+        self._observe(request, response, start, connection)
         return response
 
     async def _answer(self, request: Request, connection: Timing, timeout: float) -> Response:
@@ -137,6 +143,7 @@ class Filters:
         credentials = Credentials(headers.get("authorization", ""), connection.certificate, headers)
         request.user = await self._authentication.identify(credentials)
         if is_impersonating(headers):
+            request.asker = request.user.name
             impersonate(request, self._control)
         if timeout == inf:
             return await self._answer_long(request)
@@ -198,22 +205,33 @@ class Filters:
         """Requests being answered now, as apiserver_current_inflight_requests counts them."""
         return {"mutating": self._mutating, "readOnly": self._reading}
 
-    def _observe(self, request: Request, response: Response, start: float) -> None:
+    def _over(self, request: Request, code: int, start: float, connection: Timing) -> None:
+        """Write it down, if anybody wants to know."""
+        if self._journal.open:
+            asker = request.asker or request.user.name
+            self._journal.enter(request, asker, connection.peer, code, trio.current_time() - start)
+
+    def _observe(self, request: Request, response: Response, start: float, connection: Timing) -> None:
         body = response.body
         if isinstance(body, bytes):
             size = len(body)
         elif isinstance(body, list):
             size = sum(map(len, body))
         elif isinstance(body, Upgrade):
-            response.body = Upgrade(self._counted(body.opening, request, start))
-            size = 0
+            response.body = Upgrade(self._counted(body.opening, request, response.status, start, connection))
+            self._metrics.observe(request, response.status, trio.current_time() - start, 0)
+            return
         else:
-            response.body = self._counted(body, request, start)
-            size = 0
+            response.body = self._counted(body, request, response.status, start, connection)
+            self._metrics.observe(request, response.status, trio.current_time() - start, 0)
+            return
+        self._over(request, response.status, start, connection)
         self._metrics.observe(request, response.status, trio.current_time() - start, size)
 
     @asynccontextmanager
-    async def _counted(self, body: AbstractAsyncContextManager[T], request: Request, start: float) -> AsyncIterator[T]:
+    async def _counted(
+        self, body: AbstractAsyncContextManager[T], request: Request, code: int, start: float, connection: Timing
+    ) -> AsyncIterator[T]:
         """The same stream or upgrade, counted as a long-running request while it is open."""
         metrics, ticket = self._metrics, request.ticket
         metrics.long_running(request.info, 1)
@@ -224,6 +242,7 @@ class Filters:
                 yield stream
         finally:
             metrics.long_running(request.info, -1)
+            self._over(request, code, start, connection)
 
     @asynccontextmanager
     async def _begun(self, body: AbstractAsyncContextManager[T], ticket: Ticket | None) -> AsyncIterator[T]:

@@ -80,6 +80,7 @@ class APIServer:
                 self._settings.max_requests_inflight,
                 self._settings.max_mutating_requests_inflight,
                 self._settings.request_timeout,
+                self._settings.request_log,
             ),
             kernel.random.getrandbits(80),
             Refusals(Protobuf(catalog)),

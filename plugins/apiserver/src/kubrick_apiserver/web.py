@@ -47,6 +47,8 @@ class Request:
     audit_id: str = ""
     target: str = ""
     """Path and query as they came, for those who pass them on."""
+    asker: str = ""
+    """The name of who sent it, when it is to be treated as somebody else's."""
     ticket: "Ticket | None" = None
     """Its place in flow control, if there is any."""
 

@@ -51,7 +51,8 @@ Serve = Callable[[Message, "Connection"], Awaitable[Response]]
 
 class Connection:
     """Serves `stream` until it ends. `serve` answers a message, does not raise, and may set `deadline`
-    (it is infinite when it begins). `certificate` is the verified client certificate in DER, if any."""
+    (it is infinite when it begins). `certificate` is the verified client certificate in DER, if any; `peer` is
+    the client's address."""
 
     def __init__(
         self,
@@ -60,8 +61,10 @@ class Connection:
         pulse: Pulse,
         limits: Limits,
         certificate: bytes | None = None,
+        peer: str = "",
     ) -> None:
         self.certificate = certificate
+        self.peer = peer
         self.deadline = inf
         self.pulse = pulse
         self._stream = stream
@@ -115,7 +118,7 @@ class Connection:
                 self._early = b""
             if not data:
                 return
-            began = parser.state is IDLE
+            before = parser.state
             ready, refusal = parser.feed(bytes(data))
             for index, message in enumerate(ready):
                 if index:
@@ -126,11 +129,12 @@ class Connection:
                 await self._refuse(refusal)
                 return
             if parser.state is BODY:
-                self.deadline = self.pulse.now + self._limits.body
+                if ready or before is not BODY:
+                    self.deadline = self.pulse.now + self._limits.body
                 if parser.wants_continue:
                     parser.wants_continue = False
                     await self._stream.send_all(CONTINUE)
-            elif began and parser.state is not IDLE:
+            elif (ready or before is IDLE) and parser.state is not IDLE:
                 self.deadline = self.pulse.now + self._limits.head
 
     async def _read(self) -> bytes | bytearray:
