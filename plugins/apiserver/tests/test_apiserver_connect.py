@@ -232,7 +232,10 @@ async def greet(stream: trio.SocketStream) -> None:
     request = b""
     while b"\r\n\r\n" not in request:
         request += await stream.receive_some(65536)
-    told = request.split(b"\r\n")[0] + b" " + str(b"uthorization" in request).encode()
+    lines = request.split(b"\r\n")
+    told = lines[0] + b" " + str(b"uthorization" in request).encode()
+    if b"GET /trace " in request:
+        told = next(line for line in lines if line.lower().startswith(b"traceparent:"))
     if b"Upgrade: echo" in request:
         await stream.send_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
         async for data in stream:
@@ -286,6 +289,14 @@ async def test_the_proxy_passes_requests_on_without_credentials(name: str, tmp_p
         async with proxied(tmp_path) as (web, _):
             code, body = await web("GET", f"/api/v1/namespaces/default/{name}/proxy/a%20b/c?x=1&y=%2F")
             assert (code, body) == (203, b"GET /a%20b/c?x=1&y=%2F HTTP/1.1 False")
+
+
+async def test_a_trace_goes_on_behind_the_proxy(tmp_path: Any) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with trio.fail_after(20):
+        async with proxied(tmp_path) as (web, _):
+            _, body = await web("GET", "/api/v1/namespaces/default/pods/web/proxy/trace", f"Traceparent: {trace}")
+            assert body.lower() == f"traceparent: {trace}".encode()
 
 
 async def test_the_proxy_passes_upgrades_on(tmp_path: Any) -> None:
