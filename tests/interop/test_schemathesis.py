@@ -1,10 +1,15 @@
 """schemathesis makes requests of every third operation in our OpenAPI; ``make soak`` does of all, and more."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import trio
-from schemathesis_session import GenerationMode, Session
 
 from kubrick_testing import RealCluster
+
+sys.path.insert(0, str(Path(__file__).parent))
+from schemathesis_session import GenerationMode, Session
 
 STEP, EXAMPLES = 3, 2
 
