@@ -8,7 +8,7 @@ import pytest
 from kubrick_api.formats import PERCENT_RULE
 from kubrick_api.merge import json_merge
 from kubrick_api.resource import Strategy
-from kubrick_api.validation import LABEL_RULE
+from kubrick_api.validation import LABEL_RULE, SUBDOMAIN_RULE
 from kubrick_api_apps.deployments import DeploymentStrategy
 from kubrick_api_apps.replicasets import ControllerRevisionStrategy, ReplicaSetStrategy
 from kubrick_api_apps.sets import DaemonSetStrategy, StatefulSetStrategy
@@ -114,7 +114,9 @@ def test_a_daemon_set(spec: Object, wrong: list[str]) -> None:
     assert said(DaemonSetStrategy(), spec) == wrong
 
 
-CLAIM = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+STORAGE = {"requests": {"storage": "1Gi"}}
+CLAIM = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": STORAGE}}
+BAD_CLAIM = {"metadata": {"name": "data"}, "spec": {"accessModes": ["x"], "storageClassName": "S"}}
 MOUNTED = {"spec": {"containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "data", "mountPath": "/d"}]}]}}
 
 
@@ -123,6 +125,15 @@ MOUNTED = {"spec": {"containers": [{"name": "c", "image": "i", "volumeMounts": [
     [
         ({}, []),
         ({"volumeClaimTemplates": [CLAIM], "template": MOUNTED}, []),
+        (
+            {"volumeClaimTemplates": [CLAIM, BAD_CLAIM], "template": MOUNTED},
+            [
+                'spec.volumeClaimTemplates[1].spec.accessModes: Unsupported value: "x": supported values: '
+                '"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"',
+                "spec.volumeClaimTemplates[1].spec.resources[storage]: Required value",
+                f'spec.volumeClaimTemplates[1].spec.storageClassName: Invalid value: "S": {SUBDOMAIN_RULE}',
+            ],
+        ),
         ({"template": MOUNTED}, [f'{T}.spec.containers[0].volumeMounts[0].name: Not found: "data"']),
         (
             {
@@ -233,3 +244,29 @@ def test_a_revision_keeps_its_data() -> None:
     ]
     (error,) = strategy.validate_replacement({**old, "data": {"a": True}}, old)
     assert error.field == "data"
+
+
+@pytest.mark.parametrize(
+    "strategy", [DeploymentStrategy(), ReplicaSetStrategy(), StatefulSetStrategy(), DaemonSetStrategy()]
+)
+def test_a_template_is_warned_of_when_it_is_new_or_changed(strategy: Strategy) -> None:
+    old: Object = {
+        "metadata": {"name": "w"},
+        "spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/os": "x"}}}},
+    }
+    new = json_merge(old, {"spec": {"template": {"spec": {"nodeSelector": {"beta.kubernetes.io/os": "x"}}}}})
+    why = (
+        'spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead'
+    )
+    assert strategy.warnings(new, None) == strategy.warnings(new, old) == [why]
+    assert strategy.warnings(new, new) == strategy.warnings(old, None) == []
+
+
+def test_a_stateful_set_is_warned_of_its_claims() -> None:
+    fractional = {"spec": {"resources": {"requests": {"storage": "1m"}}}}
+    obj: Object = {"spec": {"volumeClaimTemplates": [fractional], "revisionHistoryLimit": -1}}
+    assert StatefulSetStrategy().warnings(obj, None) == [
+        'spec.volumeClaimTemplates[0].spec.resources.requests[storage]: fractional byte value "1m" is invalid, must be '
+        "an integer",
+        "spec.revisionHistoryLimit: a negative value retains all historical revisions",
+    ]

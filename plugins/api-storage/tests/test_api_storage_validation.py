@@ -39,6 +39,10 @@ def topology(key: str, *values: str) -> Object:
     return {"matchLabelExpressions": [{"key": key, "values": list(values)}]}
 
 
+SOURCE = "spec.source.inlineVolumeSpec"
+INLINE: Object = {"csi": {"driver": "d.example", "volumeHandle": "1"}, "accessModes": ["ReadWriteOnce"]}
+
+
 @pytest.mark.parametrize(
     ("strategy", "valid", "patch", "wrong"),
     [
@@ -154,6 +158,45 @@ def topology(key: str, *values: str) -> Object:
             {"spec": {"source": {"persistentVolumeName": None}}},
             ["spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName"],
         ),
+        (
+            VolumeAttachmentStrategy(),
+            ATTACHMENT,
+            {"spec": {"source": {"persistentVolumeName": None, "inlineVolumeSpec": INLINE}}},
+            [],
+        ),
+        (
+            VolumeAttachmentStrategy(),
+            ATTACHMENT,
+            {
+                "spec": {
+                    "source": {
+                        "persistentVolumeName": None,
+                        "inlineVolumeSpec": {
+                            "claimRef": {"name": "c"},
+                            "capacity": {"storage": "1"},
+                            "persistentVolumeReclaimPolicy": "Delete",
+                            "nodeAffinity": {},
+                            "hostPath": {"path": "/x/.."},
+                            "storageClassName": "s",
+                            "volumeMode": "Block",
+                        },
+                    }
+                }
+            },
+            [
+                f"{SOURCE}.claimRef: Forbidden: may not be specified in the context of inline volumes",
+                f"{SOURCE}.capacity: Forbidden: may not be specified in the context of inline volumes",
+                f"{SOURCE}.csi: Required value: has to be specified in the context of inline volumes",
+                f"{SOURCE}.accessModes: Required value",
+                f"{SOURCE}.persistentVolumeReclaimPolicy: Forbidden: may only be Retain in the context of inline "
+                "volumes",
+                f"{SOURCE}.nodeAffinity: Forbidden: may not be specified in the context of inline volumes",
+                f"{SOURCE}.hostPath.path: Invalid value: \"/x/..\": must not contain '..'",
+                f"{SOURCE}.storageClassName: Forbidden: may not be specified in the context of inline volumes",
+                f"{SOURCE}.volumeMode: Forbidden: may not specify volumeMode other than Filesystem in the context of "
+                "inline volumes",
+            ],
+        ),
     ],
 )
 def test_new(strategy: Strategy, valid: Object, patch: Object, wrong: list[str]) -> None:
@@ -168,8 +211,8 @@ def test_new(strategy: Strategy, valid: Object, patch: Object, wrong: list[str])
             CLASS,
             {"provisioner": "other", "reclaimPolicy": "Retain", "allowVolumeExpansion": True},
             [
-                'provisioner: Invalid value: "other": field is immutable',
-                'reclaimPolicy: Invalid value: "Retain": field is immutable',
+                "provisioner: Forbidden: updates to provisioner are forbidden.",
+                "reclaimPolicy: Forbidden: updates to reclaimPolicy are forbidden.",
             ],
         ),
         (

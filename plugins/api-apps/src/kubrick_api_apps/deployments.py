@@ -17,6 +17,7 @@ from kubrick_api_apps.workloads import (
     immutable_selector,
     not_above,
     shown_strategy,
+    template_change_warnings,
     validate_counts,
     validate_selector_and_template,
     validate_status_counts,
@@ -69,6 +70,9 @@ class DeploymentStrategy(Strategy):
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(immutable_selector(obj, old))
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return template_change_warnings(obj, old)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(_status(obj.get("status") or {}, old.get("status") or {}))

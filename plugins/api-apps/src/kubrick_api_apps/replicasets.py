@@ -15,6 +15,7 @@ from kubrick_api_apps.workloads import (
     default_template,
     immutable_selector,
     not_above,
+    template_change_warnings,
     validate_counts,
     validate_selector_and_template,
     validate_status_counts,
@@ -45,6 +46,9 @@ class ReplicaSetStrategy(Strategy):
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(immutable_selector(obj, old))
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return template_change_warnings(obj, old)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         status = obj.get("status") or {}

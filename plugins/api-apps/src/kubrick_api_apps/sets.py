@@ -21,13 +21,16 @@ from kubrick_api_apps.workloads import (
     old_template,
     parsed,
     shown_strategy,
+    template_change_warnings,
     validate_counts,
     validate_match,
     validate_required_selector,
     validate_running,
     validate_status_counts,
 )
+from kubrick_api_core.claim_validation import validate_claim_spec
 from kubrick_api_core.pod_validation import validate_pod_template
+from kubrick_api_core.pod_warnings import claim_spec_warnings
 
 RETENTION = ("Retain", "Delete")
 STATEFUL_COUNTS = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
@@ -103,6 +106,17 @@ class StatefulSetStrategy(Strategy):
         spec, before = obj.get("spec") or {}, old.get("spec") or {}
         return [*_stateful(spec, before), *self.validate_update(obj, old)]
 
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        claims = enumerate((obj.get("spec") or {}).get("volumeClaimTemplates") or ())
+        of_claims = [
+            warning
+            for i, claim in claims
+            for warning in claim_spec_warnings(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{i}].spec")
+        ]
+        limit = (obj.get("spec") or {}).get("revisionHistoryLimit")
+        negative = ["spec.revisionHistoryLimit: a negative value retains all historical revisions"]
+        return [*template_change_warnings(obj, old), *of_claims, *(negative if (limit or 0) < 0 else [])]
+
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         status = obj.get("status") or {}
         return [
@@ -139,6 +153,11 @@ def _stateful(spec: Object, old: Object | None = None) -> Iterator[FieldError]:
         if (retention or {}).get(name) not in RETENTION:
             value = (retention or {}).get(name) or ""
             yield not_supported(f"spec.persistentVolumeClaimRetentionPolicy.{name}", value, RETENTION)
+    if old is None:
+        claims: list[FieldError] = []
+        for i, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            validate_claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{i}].spec", claims)
+        yield from claims
     yield from validate_counts(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
     yield from non_negative((spec.get("ordinals") or {}).get("start") or 0, "spec.ordinals.start")
     if spec.get("serviceName"):
@@ -226,6 +245,9 @@ class DaemonSetStrategy(Strategy):
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(immutable_selector(obj, old))
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return template_change_warnings(obj, old)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         status = obj.get("status") or {}

@@ -63,6 +63,14 @@ def old_template(old: Object | None) -> Object | None:
     return None if old is None else old.get("template") or {}
 
 
+def template_change_warnings(obj: Object, old: Object | None, path: str = "spec.template") -> list[str]:
+    """What there is to say of a template that is new or has changed."""
+    from kubrick_api_core.pod_warnings import template_warnings
+
+    template, before = ((each or {}).get("spec", {}).get("template") for each in (obj, old))
+    return [] if not template or (old is not None and same(template, before)) else template_warnings(template, path)
+
+
 def validate_match(template: Object, selector: LabelSelector) -> Errors:
     labels = (template.get("metadata") or {}).get("labels")
     if not selector.matches(labels or {}):

@@ -83,8 +83,11 @@ def name_warnings(obj: Object) -> list[str]:
 
 
 def spec_warnings(spec: Object, path: str) -> list[str]:
+    from kubrick_api_core.pod_warnings import template_warnings
+
     many = (spec.get("completions") or 0) > 100_000 and (spec.get("parallelism") or 0) > 10_000
-    return [f"{path}: {MANY_INDEXES}"] if many and spec.get("completionMode") == "Indexed" else []
+    said = [f"{path}: {MANY_INDEXES}"] if many and spec.get("completionMode") == "Indexed" else []
+    return [*said, *template_warnings(spec.get("template") or {}, f"{path}.template")]
 
 
 def default_job_spec(spec: Object) -> None:

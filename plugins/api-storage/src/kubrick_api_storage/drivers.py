@@ -13,6 +13,7 @@ from kubrick_api.quantity import Quantity
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.validation import IMMUTABLE, label_selector, non_negative, qualified_name, subdomain
 from kubrick_api_storage.classes import UNSET, fixed
+from kubrick_api_storage.inline import validate_inline_volume
 
 Errors = Iterator[FieldError]
 
@@ -202,6 +203,8 @@ def _attachment(spec: Object) -> Errors:
         yield forbidden_value(at, ONE_SOURCE)
     elif volume == "":
         yield required(f"{at}.persistentVolumeName", "must specify non empty persistentVolumeName")
+    elif inline is not None:
+        yield from validate_inline_volume(inline, f"{at}.inlineVolumeSpec")
     node = spec.get("nodeName") or ""
     yield from invalids("spec.nodeName", node, subdomain(node))
     if volume is not None:
