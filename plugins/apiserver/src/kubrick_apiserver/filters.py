@@ -112,13 +112,13 @@ class Filters:
         start = trio.current_time()
         try:
             if is_long_running(info):
-                response = await self._answer(request, connection, inf)
+                response = await self._answer(request, connection, start, inf)
             else:
                 timeout = self._restrictions.timeout
                 if "timeout" in query:
                     timeout = min(parse_timeout(query["timeout"]), timeout)
                 connection.deadline = connection.pulse.now + timeout
-                response = await self._answer(request, connection, timeout)
+                response = await self._answer(request, connection, start, timeout)
                 if message.method == "GET":
                     response = await compressed(response, headers.get("accept-encoding", ""))
         except StatusError as error:
@@ -137,7 +137,7 @@ class Filters:
         self._observe(request, response, start, connection)
         return response
 
-    async def _answer(self, request: Request, connection: Timing, timeout: float) -> Response:
+    async def _answer(self, request: Request, connection: Timing, start: float, timeout: float) -> Response:
         """`timeout` is infinite for what may take as long as it likes."""
         headers = request.headers
         credentials = Credentials(headers.get("authorization", ""), connection.certificate, headers)
@@ -157,7 +157,7 @@ class Filters:
             if busy and MASTERS not in request.user.groups:
                 return too_many()
         else:
-            ticket = request.ticket = self._flow.enter(request, trio.current_time())
+            ticket = request.ticket = self._flow.enter(request, start)
             if not ticket.is_running and not await ticket.wait(timeout * PATIENCE):
                 return too_many()
         if mutating:

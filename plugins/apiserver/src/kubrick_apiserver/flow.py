@@ -20,7 +20,7 @@ class Ticket(Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Whether it may be served now."""
+        """Whether it may be served now. Asked only when it was just made."""
         ...
 
     async def wait(self, seconds: float) -> bool:
