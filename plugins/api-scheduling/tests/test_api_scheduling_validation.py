@@ -52,6 +52,6 @@ def test_a_priority_class(made: dict[str, Any], wrong: list[str]) -> None:
 def test_value_and_preemption_stay() -> None:
     new = obj("high", value=2, preemptionPolicy="Never", description="d")
     assert [str(error) for error in PriorityClassStrategy().validate_replacement(new, obj("high", value=1))] == [
-        "value: Forbidden: may not be changed in an update.",
+        "value: Invalid value: 2: field is immutable",
         'preemptionPolicy: Invalid value: "Never": field is immutable',
     ]

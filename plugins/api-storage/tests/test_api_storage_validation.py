@@ -1,11 +1,13 @@
 """Each rule of the storage kinds: a valid object, changed, and exactly what is said of it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from kubrick_api.merge import json_merge
 from kubrick_api.resource import Strategy
+from kubrick_api.storage import UserInfo, WriteContext
 from kubrick_api.validation import SUBDOMAIN_RULE
 from kubrick_api_storage.classes import StorageClassStrategy, VolumeAttributesClassStrategy
 from kubrick_api_storage.drivers import (
@@ -211,8 +213,8 @@ def test_new(strategy: Strategy, valid: Object, patch: Object, wrong: list[str])
             CLASS,
             {"provisioner": "other", "reclaimPolicy": "Retain", "allowVolumeExpansion": True},
             [
-                "provisioner: Forbidden: updates to provisioner are forbidden.",
-                "reclaimPolicy: Forbidden: updates to reclaimPolicy are forbidden.",
+                'provisioner: Invalid value: "other": field is immutable',
+                'reclaimPolicy: Invalid value: "Retain": field is immutable',
             ],
         ),
         (
@@ -252,3 +254,18 @@ def test_new(strategy: Strategy, valid: Object, patch: Object, wrong: list[str])
 )
 def test_changed(strategy: Strategy, valid: Object, patch: Object, wrong: list[str]) -> None:
     assert said(strategy, valid, patch, update=True) == wrong
+
+
+CONTEXT = WriteContext(UserInfo("u"), datetime(2026, 1, 1, tzinfo=UTC), None, None)  # type: ignore[arg-type]
+
+
+def test_a_driver_has_a_generation() -> None:
+    strategy, new = CSIDriverStrategy(), json_merge(DRIVER, {"metadata": {"generation": 7}})
+    strategy.prepare_for_create(new, CONTEXT)
+    assert new["metadata"]["generation"] == 1
+    changed = json_merge(new, {"spec": {"requiresRepublish": True}})
+    strategy.prepare_for_update(changed, new, CONTEXT)
+    assert changed["metadata"]["generation"] == 2
+    same = json_merge(changed, {"metadata": {"labels": {"a": "b"}, "generation": 9}})
+    strategy.prepare_for_update(same, changed, CONTEXT)
+    assert same["metadata"]["generation"] == 2

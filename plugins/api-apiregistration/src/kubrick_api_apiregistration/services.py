@@ -8,9 +8,17 @@ from kubrick_api.cells import age
 from kubrick_api.errors import FieldError, invalid_value, not_supported, required
 from kubrick_api.formats import dns1035_label, invalids, port_number
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
 from kubrick_api.validation import name_is_path_segment, subdomain
+from kubrick_kernel import rfc3339
 
 LOCAL = "Local"
+LOCALLY_AVAILABLE = {
+    "type": "Available",
+    "status": "True",
+    "reason": "Local",
+    "message": "Local APIServices are always available",
+}
 STATUSES = ("True", "False", "Unknown")
 
 
@@ -21,6 +29,12 @@ class APIServiceStrategy(Strategy):
         service = obj.setdefault("spec", {}).get("service")
         if service is not None and service.get("port") is None:
             service["port"] = 443
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        """What this server answers for is available at once."""
+        super().prepare_for_create(obj, context)
+        if (obj.get("spec") or {}).get("service") is None:
+            obj["status"] = {"conditions": [{**LOCALLY_AVAILABLE, "lastTransitionTime": rfc3339(context.now)}]}
 
     def validate(self, obj: Object) -> list[FieldError]:
         name, spec = obj["metadata"].get("name") or "", obj.get("spec") or {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from attrs import frozen
 
-from kubrick_api.equality import same
+from kubrick_api.equality import same, unified_diff
 from kubrick_api.errors import (
     FieldError,
     duplicate,
@@ -159,7 +159,8 @@ def validate_change(obj: Object, old: Object, allow: Lenience) -> Errors:
         if len(of(new, kind)) > len(of(was, kind)):
             yield forbidden_value(at, f'updates may not add a condition of type "{kind}"')
         elif len(of(new, kind)) == len(of(was, kind)) and not same(of(new, kind), of(was, kind)):
-            yield forbidden_value(at, f'updates may not modify a condition of type "{kind}"')
+            difference = unified_diff(of(was, kind), of(new, kind))
+            yield forbidden_value(at, f'updates may not modify a condition of type "{kind}"\n{difference}')
     if not same(new.get("certificate"), was.get("certificate")):
         if not allow.issues:
             yield forbidden_value("status.certificate", "updates may not set certificate content")

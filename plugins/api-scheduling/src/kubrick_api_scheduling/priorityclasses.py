@@ -6,6 +6,8 @@ from typing import Any
 from kubrick_api.cells import age
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
+from kubrick_api.validation import IMMUTABLE
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
 SYSTEM_PREFIX = "system-"
@@ -23,6 +25,9 @@ class PriorityClassStrategy(Strategy):
         if not obj.get("preemptionPolicy"):
             obj["preemptionPolicy"] = "PreemptLowerPriority"
         obj.setdefault("value", 0)
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        obj["metadata"]["generation"] = 1
 
     def validate(self, obj: Object) -> list[FieldError]:
         errors = []
@@ -47,9 +52,9 @@ class PriorityClassStrategy(Strategy):
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         errors = []
         if obj.get("value") != old.get("value"):
-            errors.append(forbidden_value("value", "may not be changed in an update."))
+            errors.append(invalid_value("value", obj.get("value"), IMMUTABLE))
         if obj.get("preemptionPolicy") != old.get("preemptionPolicy"):
-            errors.append(invalid_value("preemptionPolicy", obj.get("preemptionPolicy"), "field is immutable"))
+            errors.append(invalid_value("preemptionPolicy", obj.get("preemptionPolicy"), IMMUTABLE))
         return errors
 
     def row(self, obj: Object, now: datetime) -> list[Any]:

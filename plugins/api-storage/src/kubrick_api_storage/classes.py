@@ -25,15 +25,6 @@ def fixed(obj: Object, old: Object, *fields: str) -> list[FieldError]:
     return [invalid_value(name, obj.get(name), IMMUTABLE) for name in fields if not same(obj.get(name), old.get(name))]
 
 
-def not_updatable(obj: Object, old: Object, *fields: str) -> list[FieldError]:
-    """These can't change either, and that is said in older words."""
-    return [
-        forbidden_value(name, f"updates to {name} are forbidden.")
-        for name in fields
-        if not same(obj.get(name), old.get(name))
-    ]
-
-
 class StorageClassStrategy(Strategy):
     def default(self, obj: Object) -> None:
         if not obj.get("reclaimPolicy"):
@@ -46,10 +37,7 @@ class StorageClassStrategy(Strategy):
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
         """Only what may not change is looked at."""
-        return [
-            *not_updatable(obj, old, "parameters", "provisioner", "reclaimPolicy"),
-            *fixed(obj, old, "volumeBindingMode"),
-        ]
+        return fixed(obj, old, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         name = obj["metadata"]["name"]
@@ -125,7 +113,11 @@ class VolumeAttributesClassStrategy(Strategy):
         return [*_provisioner(driver, "spec.driverName"), *_parameters(parameters, "spec.parameters", needed=True)]
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return not_updatable(obj, old, "driverName", "parameters")
+        return [
+            forbidden_value(name, f"updates to {name} are forbidden.")
+            for name in ("driverName", "parameters")
+            if not same(obj.get(name), old.get(name))
+        ]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         name = obj["metadata"]["name"]

@@ -26,6 +26,8 @@ ONE_SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeN
 
 
 class CSIDriverStrategy(Strategy):
+    tracks_generation = True
+
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         for name, value in (
