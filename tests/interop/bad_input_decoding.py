@@ -451,7 +451,8 @@ FORMATS = [
         None,
         406,
         "NotAcceptable",
-        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf",
         {},
         headers={"Accept": "text/html"},
     ),
@@ -473,7 +474,8 @@ FORMATS = [
         None,
         406,
         "NotAcceptable",
-        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf",
         {},
         headers={"Accept": "text/html"},
     ),
