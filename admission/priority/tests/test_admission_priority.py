@@ -101,3 +101,19 @@ async def test_an_update_that_leaves_the_priority_out_keeps_it() -> None:
         spec = {key: value for key, value in pod["spec"].items() if key not in ("priority", "preemptionPolicy")}
         updated = await client.update(PODS, {**pod, "spec": spec})
         assert updated["spec"] == pod["spec"]
+
+
+async def test_a_second_default_class_is_refused() -> None:
+    async with server() as client:
+        await client.create(PRIORITY_CLASSES, priority_class("usual", 10, globalDefault=True))
+        await client.create(PRIORITY_CLASSES, priority_class("other", 20))
+        why = "PriorityClass usual is already marked as default. Only one default can exist"
+        second = priority_class("second", 5, globalDefault=True)
+        assert await message_of(client.create(PRIORITY_CLASSES, second)) == (
+            f'priorityclasses.scheduling.k8s.io "second" is forbidden: {why}'
+        )
+        change = client.patch(PRIORITY_CLASSES, "other", {"globalDefault": True})
+        assert await message_of(change) == f'priorityclasses.scheduling.k8s.io "other" is forbidden: {why}'
+        await client.patch(PRIORITY_CLASSES, "usual", {"description": "for all"})
+        await client.patch(PRIORITY_CLASSES, "usual", {"globalDefault": False})
+        await client.patch(PRIORITY_CLASSES, "other", {"globalDefault": True})

@@ -351,3 +351,11 @@ async def test_token_requests_are_refused_in_kubernetes_words(api: Cluster) -> N
         'Operation cannot be fulfilled on Secret "s": the UID in the bound object reference (old) does not match '
         "the UID in record. The object might have been deleted and then recreated",
     )
+
+
+async def test_an_account_refers_to_secrets_by_name(api: Cluster) -> None:
+    secrets = [{"name": "s", "namespace": "elsewhere", "kind": "Secret", "uid": "u"}]
+    made = await api.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "robot"}, "secrets": secrets}, "default")
+    assert made["secrets"] == [{"name": "s"}]
+    changed = await api.client.update(SERVICE_ACCOUNTS, {**made, "secrets": [*secrets, {"name": "t", "uid": "v"}]})
+    assert changed["secrets"] == [{"name": "s"}, {"name": "t"}]

@@ -12,6 +12,7 @@ from kubrick_api.cells import age
 from kubrick_api.equality import same
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, required, too_long
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
 from kubrick_api.validation import immutable
 from kubrick_api_core.rules import config_map_key
 
@@ -154,5 +155,20 @@ class SecretStrategy(Strategy):
 
 
 class ServiceAccountStrategy(Strategy):
+    """References to secrets are by name alone: they are in the account's namespace, whatever else is said."""
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        _by_name(obj)
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        super().prepare_for_update(obj, old, context)
+        _by_name(obj)
+
     def row(self, obj: Object, now: datetime) -> list[Any]:
         return [obj["metadata"]["name"], age(obj, now)]
+
+
+def _by_name(account: Object) -> None:
+    if account.get("secrets"):
+        account["secrets"] = [{"name": each["name"]} if each.get("name") else {} for each in account["secrets"]]

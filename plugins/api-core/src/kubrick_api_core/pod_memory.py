@@ -14,14 +14,14 @@ from kubrick_api.resource import Object
 CAPACITY = 512
 LARGEST = 16_384
 TOKEN_VOLUME = re.compile(rb'"kube-api-access-[a-z0-9]{5}"')
-NAMED_AFTER_THE_POD = (b'"ephemeral":', b'"resourceClaims":')
+EPHEMERAL, CLAIMS = b'"ephemeral":', b'"resourceClaims":'
 """What makes objects named after the pod: their names are checked together."""
 
 
 def shape(pod: Object) -> bytes | None:
     """All that matters for a pod's validity beside its own name; None when that matters too."""
     data = codec.text((pod.get("spec"), (pod.get("metadata") or {}).get("annotations")))
-    if len(data) > LARGEST or any(name in data for name in NAMED_AFTER_THE_POD):
+    if len(data) > LARGEST or EPHEMERAL in data or CLAIMS in data:
         return None
     volume = TOKEN_VOLUME.search(data)
     # All of one name or none: a mount of another such volume is a mistake.

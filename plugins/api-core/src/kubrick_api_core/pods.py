@@ -3,7 +3,9 @@
 Sources: pkg/registry/core/pod/strategy.go. A pod's deletion is graceful: the node agent finishes it.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from kubrick_api.equality import same
@@ -27,20 +29,40 @@ class PodStrategy(Strategy):
         self._last: tuple[Object | None, bytes | None] = (None, None)
         """What was validated just now, and its shape: warnings are asked for next."""
 
-    def default(self, obj: Object) -> None:
+    # Imported when first needed, and found without looking for the module for every pod.
+
+    @cached_property
+    def _default(self) -> Callable[[Object], None]:
         from kubrick_api_core.pod_defaults import default_pod
 
-        default_pod(obj)
+        return default_pod
 
-    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
-        from kubrick_api_core.pod_annotations import sync_app_armor
-        from kubrick_api_core.pod_labels import merge_label_keys
+    @cached_property
+    def _quality(self) -> Callable[[Object], str]:
         from kubrick_api_core.pod_quality import quality_of_service
 
+        return quality_of_service
+
+    @cached_property
+    def _sync_app_armor(self) -> Callable[[Object], list[str]]:
+        from kubrick_api_core.pod_annotations import sync_app_armor
+
+        return sync_app_armor
+
+    @cached_property
+    def _name_warnings(self) -> Callable[[Object], list[str]]:
+        from kubrick_api_core.pod_warnings import name_warnings
+
+        return name_warnings
+
+    def default(self, obj: Object) -> None:
+        self._default(obj)
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
         metadata = obj["metadata"]
         metadata["generation"] = 1
         spec = obj.get("spec") or {}
-        obj["status"] = {"phase": "Pending", "qosClass": quality_of_service(obj)}
+        obj["status"] = {"phase": "Pending", "qosClass": self._quality(obj)}
         if spec.get("schedulingGates"):
             obj["status"]["conditions"] = [
                 {
@@ -52,9 +74,11 @@ class PodStrategy(Strategy):
                 }
             ]
         if "affinity" in spec or "topologySpreadConstraints" in spec:
+            from kubrick_api_core.pod_labels import merge_label_keys
+
             merge_label_keys(spec, metadata.get("labels") or {})
         if metadata.get("annotations"):
-            context.warnings += sync_app_armor(obj)
+            context.warnings += self._sync_app_armor(obj)
 
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
         if context.subresource != "status":
@@ -110,17 +134,17 @@ class PodStrategy(Strategy):
         """New pods only: updates are frequent, and seldom made by people."""
         if old is not None:
             return []
-        from kubrick_api_core.pod_warnings import name_warnings, spec_warnings
-
         last, key = self._last
         if last is not obj:
             key = shape(obj)
         self._last = None, None
         known: list[str] | None = self._warned.get(key)
         if known is None:
+            from kubrick_api_core.pod_warnings import spec_warnings
+
             known = spec_warnings(obj)
             self._warned.put(key, known)
-        return name_warnings(obj) + known
+        return self._name_warnings(obj) + known
 
     def grace_period(self, obj: Object, asked: int | None) -> int | None:
         """What was asked, else the pod's own; none for a pod that is nowhere or over."""
