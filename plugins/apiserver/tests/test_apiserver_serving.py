@@ -311,7 +311,15 @@ async def test_a_body_over_the_limit_is_413_and_one_below_is_read(tmp_path: Path
         config_map["data"] = {"x": "y" * 400_000}
         refused = await client.post(url, json=config_map)
         assert refused.status_code == 413
-        assert refused.json()["reason"] == "RequestEntityTooLarge"
+        assert refused.json() == {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": "Request entity too large: limit is 300000",
+            "reason": "RequestEntityTooLarge",
+            "code": 413,
+        }
 
 
 async def test_large_answers_are_compressed_for_those_who_accept_it(tmp_path: Path) -> None:
