@@ -640,7 +640,7 @@ IMMUTABLE = [
         },
         "RoleBinding",
         "there",
-        (INVALID, f'Invalid value: {{"APIGroup":"{RBAC}","Kind":"Role","Name":"b"}}: cannot change roleRef', "roleRef"),
+        (INVALID, f'Invalid value: {{"APIGroup":"{RBAC}","Kind":"Role","Name":"b"}}: field is immutable', "roleRef"),
         group=RBAC,
     ),
 ]

@@ -108,4 +108,4 @@ def test_what_a_binding_grants_does_not_change() -> None:
     old = json_merge(BINDING, {"roleRef": {"apiGroup": GROUP}})
     (error,) = strategy.validate_replacement(json_merge(old, {"roleRef": {"name": "s"}}), old)
     shown = f'{{"APIGroup":"{GROUP}","Kind":"ClusterRole","Name":"s"}}'
-    assert str(error) == f"roleRef: Invalid value: {shown}: cannot change roleRef"
+    assert str(error) == f"roleRef: Invalid value: {shown}: field is immutable"

@@ -11,7 +11,7 @@ from kubrick_api.cells import age
 from kubrick_api.errors import FieldError, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.selectors import SelectorError, from_label_selector
-from kubrick_api.validation import label_selector, name_is_dns_subdomain, name_is_path_segment
+from kubrick_api.validation import IMMUTABLE, label_selector, name_is_dns_subdomain, name_is_path_segment
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -96,7 +96,7 @@ class BindingStrategy(Strategy):
         # Kubernetes shows its internal type here, whose fields have their names in Go.
         shown = {"APIGroup": reference.get("apiGroup", "")}
         shown |= {name.title(): reference.get(name, "") for name in ("kind", "name")}
-        return [invalid_value("roleRef", shown, "cannot change roleRef")]
+        return [invalid_value("roleRef", shown, IMMUTABLE)]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         subjects = obj.get("subjects") or ()
