@@ -99,6 +99,25 @@ async def test_a_default_range_that_is_not_ready_is_left_so_and_told_of_once(
         assert found["status"]["conditions"][0]["status"] == "False"
 
 
+async def test_a_default_range_of_one_family_is_widened_and_another_is_told_of_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    both = ["10.96.0.0/16", "fd00:10:96::/112"]
+    async with served(service_cluster_ip_range=",".join(both)) as cluster:
+        found = await cluster.client.get(SERVICE_CIDRS, "kubernetes")
+        assert found["spec"]["cidrs"] == both
+        await store(cluster, SERVICE_CIDRS, {**found, "spec": {"cidrs": both[:1]}})
+        await trio.sleep(11)
+        assert (await cluster.client.get(SERVICE_CIDRS, "kubernetes"))["spec"]["cidrs"] == both
+        found = await cluster.client.get(SERVICE_CIDRS, "kubernetes")
+        await store(cluster, SERVICE_CIDRS, {**found, "spec": {"cidrs": ["10.97.0.0/16", both[1]]}})
+        await trio.sleep(60)
+        given, wanted = "[10.97.0.0/16 fd00:10:96::/112]", "[10.96.0.0/16 fd00:10:96::/112]"
+        why = f"The default ServiceCIDR {given} does not match the controller flag configurations {wanted}"
+        assert ("KubernetesDefaultServiceCIDRInconsistent", why) in await told(cluster)
+        assert len([each for each in await told(cluster) if each[0].startswith("Kubernetes")]) == 1
+
+
 async def test_an_address_whose_record_is_lost_gets_it_back(autojump_clock: trio.testing.MockClock) -> None:
     async with served() as cluster:
         await cluster.client.create(SERVICES, service(), "default")
@@ -109,6 +128,21 @@ async def test_an_address_whose_record_is_lost_gets_it_back(autojump_clock: trio
         assert await told(cluster) == [("ClusterIPNotAllocated", why)]
         with pytest.raises(StatusError, match="already allocated"):
             await cluster.client.create(SERVICES, service("other"), "default")
+
+
+async def test_a_deleted_address_is_back_at_once_and_a_services_own_end_mends_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with served() as cluster:
+        await cluster.client.create(SERVICES, service(), "default")
+        await cluster.client.delete(IP_ADDRESSES, "10.96.0.50")
+        await trio.sleep(0.1)
+        assert await owner(cluster) == "web"
+        await cluster.client.delete(SERVICES, "web", "default")
+        revision = cluster.kernel.bus.revision
+        await trio.sleep(TEN_MINUTES)
+        assert await owner(cluster) == ""
+        assert cluster.kernel.bus.revision == revision
 
 
 async def test_a_leaked_address_is_freed(autojump_clock: trio.testing.MockClock) -> None:

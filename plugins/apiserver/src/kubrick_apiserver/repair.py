@@ -82,13 +82,13 @@ def _of_address(
         why = f"Cluster IP {shown}: {address} is not allocated; repairing"
         yield Finding(service, "ClusterIPNotAllocated", why, FOR_SERVICE, CREATE, address, service)
         return
-    owner = _service_of(record)
+    owner = service_of(record)
     if owner is None or (owner != own and owner not in services):
         why = f"the ClusterIP {shown}: {address} for Service {own[0]}/{own[1]} has a wrong reference; repairing"
         yield Finding(service, "ClusterIPNotAllocated", why, FOR_SERVICE, RECREATE, address, service)
         return
     if owner != own:
-        if _has(services[owner], address):
+        if has(services[owner], address):
             why = f"Cluster IP {shown}:{address} was assigned to multiple services; please recreate service"
             yield Finding(service, "ClusterIPAlreadyAllocated", why, FOR_SERVICE)
         return
@@ -104,7 +104,7 @@ def of_addresses(
     for name, record in found.items():
         if (record["metadata"].get("labels") or {}).get(MANAGED_BY) != ALLOCATOR:
             continue
-        owner = _service_of(record)
+        owner = service_of(record)
         if owner is None:
             why = f"IPAddress {name} appears to have been modified, not referencing a Service {_parent(record)}"
             yield Finding(record, "IPAddressNotAllocated", f"{why}: cleaning up", FOR_ADDRESS, DELETE, name)
@@ -115,7 +115,7 @@ def of_addresses(
             if now - datetime.fromisoformat(record["metadata"]["creationTimestamp"]) > LEAK_GRACE:
                 why = f"{where} appears to have leaked: cleaning up"
                 yield Finding(record, "IPAddressNotAllocated", why, FOR_ADDRESS, DELETE, name)
-        elif not _has(service, name):
+        elif not has(service, name):
             why = f"{where} has a wrong reference; cleaning up"
             yield Finding(record, "IPAddressWrongReference", why, FOR_ADDRESS, DELETE, name)
 
@@ -153,11 +153,11 @@ def _own(obj: Object) -> tuple[str, str]:
     return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
 
 
-def _has(service: Object, address: str) -> bool:
+def has(service: Object, address: str) -> bool:
     return address in ((service.get("spec") or {}).get("clusterIPs") or ())
 
 
-def _service_of(record: Object) -> tuple[str, str] | None:
+def service_of(record: Object) -> tuple[str, str] | None:
     """Whose an IPAddress is; None when it isn't a service's."""
     parent = (record.get("spec") or {}).get("parentRef") or {}
     if parent.get("group") or parent.get("resource") != "services":

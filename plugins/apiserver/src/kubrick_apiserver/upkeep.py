@@ -1,7 +1,8 @@
 """The component "upkeep": what kube-apiserver keeps right about Services besides answering requests.
 
 The default ServiceCIDR is there and ready (looked at every ten seconds, as upstream's defaultservicecidr does), and
-services agree with their addresses and node ports (every eight to ten minutes, see `repair`).
+services agree with their addresses and node ports (every eight to ten minutes, and when somebody deletes or changes
+an address that a service has; see `repair`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from kubrick_api import codec
 from kubrick_api.errors import StatusError
 from kubrick_api.resource import Object
 from kubrick_api.storage import Call, Reader
@@ -22,7 +24,8 @@ from kubrick_api_core.service_allocation import (
 from kubrick_apiserver import repair
 from kubrick_apiserver.access import LOOPBACK
 from kubrick_client import EventRecorder, connect
-from kubrick_kernel import get_logger, rfc3339
+from kubrick_kernel import Event, get_logger, rfc3339
+from kubrick_kernel.bus import Lagged
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
@@ -48,6 +51,7 @@ class Upkeep:
         self._cidrs = [part.strip() for part in service_range.split(",")]
         self._ports = NodePorts.parse(port_range, kernel.random)
         self._told: set[str] = set()
+        self._repairing = trio.Lock()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Ready when the default ServiceCIDR is."""
@@ -63,6 +67,7 @@ class Upkeep:
                 await self._tried(self._keep_default)
                 task_status.started()
                 nursery.start_soon(self._repeat, self._keep_default, (CIDR_SECONDS, CIDR_SECONDS))
+                nursery.start_soon(self._heed)
                 await self._tried(self._repair)
                 await self._repeat(self._repair, REPAIR_SECONDS)
         finally:
@@ -140,10 +145,34 @@ class Upkeep:
 
     # Addresses and ports
 
+    async def _heed(self) -> None:
+        """Mend at once what is parted by a change of an address. Services' own writes part nothing."""
+        topic = self._kernel.bus.topic(f"{IP_ADDRESSES.qualified}/".encode())
+        while True:
+            changes = topic.follow()
+            try:
+                while True:
+                    if any(self._parted(event) for event in await changes.receive()):
+                        await self._tried(self._repair)
+            except Lagged:
+                await self._tried(self._repair)
+            finally:
+                changes.close()
+
+    def _parted(self, event: Event) -> bool:
+        """Whether an address was changed or deleted that its service still has."""
+        if event.previous is None:
+            return False
+        record = codec.glance(event.previous)
+        owner = repair.service_of(record)
+        service = self._reader.get(SERVICES, *owner) if owner is not None else None
+        return service is not None and repair.has(service, record["metadata"]["name"])
+
     async def _repair(self) -> None:
-        for _ in range(PASSES):
-            if not await self._mend_addresses():
-                break
+        async with self._repairing:
+            for _ in range(PASSES):
+                if not await self._mend_addresses():
+                    break
         for finding in repair.of_ports(self._reader.list(SERVICES), self._ports.first, self._ports.last):
             self._node_ports.event(finding.about, "Warning", finding.reason, finding.message)
 
