@@ -238,10 +238,10 @@ def test_a_watch_costs_what_it_sends_first() -> None:
 
 def test_a_write_is_not_over_before_its_watchers_know() -> None:
     assert seats.of_write(9, 10) is ONE
-    assert seats.of_write(25, 10) == Work(1, 3, 0.005)
+    assert seats.of_write(25, 10) == Work(1, 3, seats.EVENT_SECONDS)
     wide = seats.of_write(1000, 10)
     assert wide.widest == 10
-    assert wide.final_seats * wide.latency == pytest.approx(100 * 0.005)
+    assert wide.final_seats * wide.latency == pytest.approx(100 * seats.EVENT_SECONDS)
 
 
 class Queues:
