@@ -122,9 +122,9 @@ async def try_all(numbered: list[tuple[int, list[tuple[str, list[Mutation]]]]]) 
             try:
                 await writer.create(f"object-{index}")
             except StatusError as error:
-                if error.code != 409:
+                if error.code not in (409, 422):
                     raise
-                continue  # a kind whose name is given, for the second time
+                continue  # a kind whose name or place is given, for the second time
             for way, mutations in steps:
                 try:
                     await writer.write(way, mutations)

@@ -11,6 +11,7 @@ from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_v
 from kubrick_api.formats import csi_driver_name, invalids
 from kubrick_api.quantity import Quantity
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
 from kubrick_api.validation import IMMUTABLE, label_selector, non_negative, qualified_name, subdomain
 from kubrick_api_storage.classes import UNSET, fixed
 from kubrick_api_storage.inline import validate_inline_volume
@@ -173,6 +174,10 @@ class VolumeAttachmentStrategy(Strategy):
 
     def default(self, obj: Object) -> None:
         obj.setdefault("status", {}).setdefault("attached", False)
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        obj["status"] = {"attached": False}
 
     def validate(self, obj: Object) -> list[FieldError]:
         return [*_attachment(obj.get("spec") or {}), *_attachment_status(obj.get("status") or {})]
