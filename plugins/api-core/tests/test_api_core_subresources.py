@@ -181,9 +181,17 @@ async def test_a_resize_changes_resources_only(api: Cluster) -> None:
         await api.client.patch(PODS, "web", disk, "default", kind="strategic", subresource="resize")
 
 
-async def test_component_statuses_show_what_runs(api: Cluster) -> None:
-    found = await api.client.list(COMPONENT_STATUSES)
-    assert "apiserver" in [item["metadata"]["name"] for item in found["items"]]
+async def test_component_statuses_show_what_runs_by_kubernetes_names() -> None:
+    async with run_cluster("control-plane") as cluster:
+        client = cluster.client
+        found = (await client.list(COMPONENT_STATUSES))["items"]
+        assert [each["metadata"]["name"] for each in found] == ["controller-manager", "etcd-0", "scheduler"]
+        (one,) = (await client.list(COMPONENT_STATUSES, field_selector="metadata.name=etcd-0"))["items"]
+        assert one["conditions"] == [{"type": "Healthy", "status": "True", "message": "ok"}]
+        assert (await client.list(COMPONENT_STATUSES, label_selector="a=b"))["items"] == []
+        with pytest.raises(StatusError) as caught:
+            await client.get(COMPONENT_STATUSES, "etcd-1")
+        assert caught.value.code == 404
 
 
 async def test_tokens_need_somebody_who_signs_them() -> None:
