@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from kubrick_api.errors import FieldError
 from kubrick_api.names import GVK, GVR
 from kubrick_api.storage import Object, Reader, Storage, SubresourceHandler, WriteContext
+from kubrick_api.validation import name_is_dns_subdomain
 
 
 @frozen
@@ -111,8 +112,6 @@ class Strategy:
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         """What is wrong with a name (or, when `prefix`, with a generateName). The default wants a
         DNS-1123 subdomain."""
-        from kubrick_api.validation import name_is_dns_subdomain
-
         return name_is_dns_subdomain(name, prefix)
 
     def warnings(self, obj: Object, old: Object | None) -> list[str]:

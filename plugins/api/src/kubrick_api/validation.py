@@ -133,6 +133,8 @@ def _qualified_errors(value: str) -> list[str]:
 
 
 def label_value(value: str) -> list[str]:
+    if len(value) <= LABEL_LENGTH and is_label_value_text(value):
+        return []
     errors = [too_long_text(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
     if not is_label_value_text(value):
         errors.append(LABEL_VALUE_RULE)
@@ -143,8 +145,10 @@ def labels(values: Mapping[str, str] | None, path: str) -> list[FieldError]:
     """A map of labels."""
     errors = []
     for key, value in (values or {}).items():
-        errors += [invalid_value(path, key, text) for text in qualified_name(key)]
-        errors += [invalid_value(path, value, text) for text in label_value(value)]
+        if wrong := qualified_name(key):
+            errors += [invalid_value(path, key, text) for text in wrong]
+        if wrong := label_value(value):
+            errors += [invalid_value(path, value, text) for text in wrong]
     return errors
 
 
@@ -153,8 +157,9 @@ def annotations(values: Mapping[str, str] | None, path: str) -> list[FieldError]
     errors: list[FieldError] = []
     size = 0
     for key, value in (values or {}).items():
-        errors += [invalid_value(path, key, text) for text in qualified_name(key.lower())]
-        size += len(key.encode()) + len(value.encode())
+        if wrong := qualified_name(key.lower()):
+            errors += [invalid_value(path, key, text) for text in wrong]
+        size += len(key) + len(value) if key.isascii() and value.isascii() else len(key.encode()) + len(value.encode())
     if size > ANNOTATIONS_LIMIT:
         errors.append(too_long(path, ANNOTATIONS_LIMIT))
     return errors
@@ -175,13 +180,15 @@ def object_meta(
     if not name:
         errors.append(required(f"{path}.name", "name or generateName is required"))
     else:
-        errors += [invalid_value(f"{path}.name", name, text) for text in name_rule(name, False)]
+        if wrong := name_rule(name, False):
+            errors += [invalid_value(f"{path}.name", name, text) for text in wrong]
     namespace = metadata.get("namespace", "")
     if namespaced:
         if not namespace:
             errors.append(required(f"{path}.namespace"))
         else:
-            errors += [invalid_value(f"{path}.namespace", namespace, text) for text in name_is_dns_label(namespace)]
+            if wrong := name_is_dns_label(namespace):
+                errors += [invalid_value(f"{path}.namespace", namespace, text) for text in wrong]
     elif namespace:
         errors.append(forbidden_value(f"{path}.namespace", "not allowed on this type"))
     return errors + _always(metadata, path)

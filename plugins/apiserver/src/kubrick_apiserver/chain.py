@@ -67,9 +67,9 @@ class AdmissionRecord:
     dry_run: bool
     entries: list[Entry] = field(factory=list)
 
-    def enter(self, plugin: str, phase: str, before: bytes | None = None) -> Entry:
+    def enter(self, plugin: str, phase: str, now: float, before: bytes | None = None) -> Entry:
         """A step begins: until it ends, its `seconds` say when."""
-        entry = Entry(plugin, phase, None, before, before, trio.current_time())
+        entry = Entry(plugin, phase, None, before, before, now)
         self.entries.append(entry)
         return entry
 
@@ -146,6 +146,7 @@ class AdmissionChain:
         which goes on to `validate`."""
         loose = False
         record = None
+        total = now = 0.0
         log = self.log
         if log is not None and not log.recording:
             log = None
@@ -158,7 +159,9 @@ class AdmissionChain:
                 continue
             if record is None:
                 record = log.begin(attributes)
-            entry = record.enter(plugin.name, MUTATING, orjson.dumps(attributes.object) if log.patches else None)
+                now = trio.current_time()
+            before = orjson.dumps(attributes.object) if log.patches else None
+            entry = record.enter(plugin.name, MUTATING, now, before)
             try:
                 await plugin.admit(attributes)
                 if log.patches:
@@ -167,13 +170,15 @@ class AdmissionChain:
                 entry.reason = error.message
                 raise
             finally:
-                self._end(attributes, entry)
+                now = self._end(attributes, entry)
+            total += entry.seconds
         if record is not None:
-            self._end_step(attributes, MUTATING, record)
+            self.metrics.add_step(attributes.operation, TYPES[MUTATING], False, total)
         return loose, record
 
     async def validate(self, attributes: Attributes, record: AdmissionRecord | None = None) -> None:
         """Run the validating steps. Raises StatusError."""
+        total = now = 0.0
         for plugin in self.validating:
             if not plugin.handles(attributes):
                 continue
@@ -182,26 +187,25 @@ class AdmissionChain:
             if record is None:
                 await plugin.validate(attributes)
                 continue
-            entry = record.enter(plugin.name, VALIDATING)
+            now = now or trio.current_time()
+            entry = record.enter(plugin.name, VALIDATING, now)
             try:
                 await plugin.validate(attributes)
             except StatusError as error:
                 entry.reason = error.message
                 raise
             finally:
-                self._end(attributes, entry)
+                now = self._end(attributes, entry)
+            total += entry.seconds
         if record is not None:
-            self._end_step(attributes, VALIDATING, record)
+            self.metrics.add_step(attributes.operation, TYPES[VALIDATING], False, total)
 
-    def _end(self, attributes: Attributes, entry: Entry) -> None:
-        """A plugin is done, well or not."""
-        entry.seconds = seconds = trio.current_time() - entry.seconds
+    def _end(self, attributes: Attributes, entry: Entry) -> float:
+        """A plugin is done, well or not, and the next one begins: what time it is."""
+        now = trio.current_time()
+        entry.seconds = seconds = now - entry.seconds
         rejected = entry.reason is not None
         self.metrics.add(entry.plugin, attributes.operation, TYPES[entry.phase], rejected, seconds)
         if rejected:
             self.metrics.add_step(attributes.operation, TYPES[entry.phase], True, seconds)
-
-    def _end_step(self, attributes: Attributes, phase: str, record: AdmissionRecord) -> None:
-        """All plugins of a phase have let it pass."""
-        seconds = sum(entry.seconds for entry in record.entries if entry.phase == phase)
-        self.metrics.add_step(attributes.operation, TYPES[phase], False, seconds)
+        return now

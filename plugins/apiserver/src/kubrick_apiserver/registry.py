@@ -20,6 +20,7 @@ from kubrick_apiserver.audience import Audiences
 from kubrick_apiserver.body import Body, DictBody
 from kubrick_apiserver.chain import AdmissionChain
 from kubrick_apiserver.ownership import Ownership
+from kubrick_apiserver.templates import Templates
 from kubrick_kernel import Item, rfc3339
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Registry:
         self.audiences = Audiences()
         self.reader: Reader = self
         self.owners = Ownership(self)
+        self.templates = Templates()
         self._resources: dict[GVR, Resource] = {}
 
     def resource(self, gvr: GVR) -> Resource:

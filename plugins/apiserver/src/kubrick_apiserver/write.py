@@ -22,8 +22,9 @@ from kubrick_api.validation import object_meta, object_meta_update
 from kubrick_apiserver import applying, incoming, patching, removal
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.applying import is_apply
-from kubrick_apiserver.body import Body
-from kubrick_apiserver.options import WriteOptions, write_options
+from kubrick_apiserver.body import Body, WebBody
+from kubrick_apiserver.negotiation import JSON
+from kubrick_apiserver.options import USUAL, WriteOptions, write_options
 from kubrick_apiserver.ownership import same_but_for_times, settle_after_admission
 from kubrick_apiserver.transaction import ATTEMPTS, admission_of, commit, shown, undo
 from kubrick_kernel import Conflict, Item, rfc3339
@@ -41,15 +42,23 @@ async def create(registry: "Registry", resource: Resource, call: Call, body: Bod
     """POST. Raises StatusError."""
     options = write_options(call.params, "CreateOptions")
     schema = registry.catalog.type(resource)
+    plain = options is USUAL and isinstance(body, WebBody) and body.media == JSON
     for attempt in range(ATTEMPTS):
         context = registry.context(call.user, dry_run=options.dry_run)
-        obj = incoming.receive(registry, resource.kind, schema, body, options, context.warnings)
-        incoming.clear_system_fields(obj)
-        incoming.settle_namespace(resource, call.namespace, obj)
+        now = rfc3339(context.now)
+        obj = registry.templates.find(resource, schema, call, body.data, now) if plain else None
+        if obj is None:
+            obj = incoming.receive(registry, resource.kind, schema, body, options, context.warnings)
+            incoming.clear_system_fields(obj)
+            incoming.settle_namespace(resource, call.namespace, obj)
+            if incoming.given_revision(obj):
+                raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+            obj["metadata"].pop("resourceVersion", None)
+            resource.strategy.default(obj)
+            registry.owners.created(resource, call, obj, options, context)
+            if plain and not context.warnings:
+                registry.templates.learn(resource, schema, call, body.data, obj, now)
         metadata = obj["metadata"]
-        if incoming.given_revision(obj):
-            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-        metadata.pop("resourceVersion", None)
         generated = metadata.get("generateName") if not metadata.get("name") else None
         try:
             return await insert(registry, resource, call, obj, options, context, generated)
@@ -72,16 +81,12 @@ async def insert(
     options: WriteOptions,
     context: WriteContext,
     generated: str | None = None,
-    owned: bool = False,
 ) -> Answer:
-    """Admit, validate and commit a new object, which brings its owners if `owned`. Raises StatusError, and
+    """Admit, validate and commit a new object, which has its defaults and owners. Raises StatusError, and
     Conflict when something is there."""
     metadata = obj["metadata"]
     strategy = resource.strategy
     namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
-    strategy.default(obj)
-    if not owned:
-        registry.owners.created(resource, call, obj, options, context)
     attributes = admission_of(registry, resource, call, "CREATE", namespace or _own(resource, name), name, context)
     attributes.object = obj
     attributes.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", **shown(options)}
@@ -364,7 +369,10 @@ async def _create_by_update(registry: "Registry", change: Change, obj: Object, c
     if incoming.given_revision(obj):
         raise conflict(resource.gvr, call.name)
     obj["metadata"].pop("resourceVersion", None)
-    answer = await insert(registry, resource, call, obj, change.options, context, owned=not change.tracked)
+    resource.strategy.default(obj)
+    if change.tracked:
+        registry.owners.created(resource, call, obj, change.options, context)
+    answer = await insert(registry, resource, call, obj, change.options, context)
     context.on_failure.clear()
     return answer
 

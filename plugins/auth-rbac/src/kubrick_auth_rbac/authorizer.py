@@ -47,6 +47,9 @@ class RBAC:
         self._lagged = trio.Event()
         self._compiled: dict[tuple[str, tuple[str, ...]], UserGrants] = {}
         self._compiled_at = -1
+        self._bus = kernel.bus
+        self._seen = -1
+        """The bus's revision when changes were last looked for."""
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         started = False
@@ -71,6 +74,7 @@ class RBAC:
 
     def _load(self) -> None:
         """Everything as it stands now."""
+        self._seen = -1
         self.index.clear()
         for topic, take in self._feeds:
             for item in topic.range().items:
@@ -78,6 +82,10 @@ class RBAC:
 
     def update(self) -> None:
         """Take over what has changed."""
+        revision = self._bus.revision
+        if revision == self._seen:
+            return
+        self._seen = revision
         try:
             for (topic, take), subscription in zip(self._feeds, self._subscriptions, strict=False):
                 for event in subscription.receive_nowait():

@@ -72,7 +72,11 @@ class SocketStream:
     async def receive_some(self, max_bytes: int) -> bytes:
         """The next bytes; b"" at the end."""
         self._in_a_row += 1
-        if self._in_a_row > GREED:
+        if self._parcel:
+            # The peer has not even been sent what it waits for: to try now would be in vain.
+            self._in_a_row = 0
+            await trio.lowlevel.wait_readable(self._socket)
+        elif self._in_a_row > GREED:
             self._in_a_row = 0
             await trio.lowlevel.checkpoint()
         while True:
