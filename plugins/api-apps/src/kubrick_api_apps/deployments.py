@@ -48,6 +48,10 @@ class DeploymentStrategy(Strategy):
         default_template(spec)
         obj.setdefault("status", {})
 
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        obj["status"] = {}
+
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
         """As upstream, a status update may change annotations (the controller keeps the revision there),
         and a change of annotations counts as a new generation."""
