@@ -274,8 +274,13 @@ async def test_changes_of_the_objects_count_at_once(autojump_clock: trio.testing
         limit = control.levels["narrow"].limit
         assert statuses.count(200) == limit == 3
         assert control.counts["mine", "narrow"].rejected == {"concurrency-limit": 7}
-        await client.delete(PRIORITY_LEVEL_CONFIGURATIONS, "narrow")
-        await cluster.until(FLOW_SCHEMAS, "mine", dangling("True"), "")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(front, "eve", "GET", "/version")
+            await trio.testing.wait_all_tasks_blocked()
+            await client.delete(PRIORITY_LEVEL_CONFIGURATIONS, "narrow")
+            await cluster.until(FLOW_SCHEMAS, "mine", dangling("True"), "")
+            assert control.levels["narrow"].quiescing
+        await trio.sleep(10)
         assert "narrow" not in control.levels
 
 

@@ -108,11 +108,9 @@ class Control:
         for name, obj in specs.items():
             self._configure(name, obj, bounds[name], now)
         for name in [name for name in self.levels if name not in specs]:
-            level = self.levels[name]
-            level.quiescing = True
-            if not level.running and not level.waiting:
-                del self.levels[name]
+            self.levels[name].quiescing = True
             self.claims.pop(name, None)
+        self._drop_idle()
         schemas = (matching.compile_schema(obj) for obj in objects if obj["kind"] == "FlowSchema")
         self.schemas = matching.in_order(schema for schema in schemas if schema.level in specs)
         self._flows.clear()
@@ -137,6 +135,12 @@ class Control:
         level.limit = limit
         self.go_on(level, now)
 
+    def _drop_idle(self) -> None:
+        """Levels whose object is gone, and now their last request too."""
+        for name, level in list(self.levels.items()):
+            if level.quiescing and not level.running and not level.waiting:
+                del self.levels[name]
+
     def begin(self, now: float) -> None:
         """Demand counts from now on."""
         for level in self.levels.values():
@@ -144,6 +148,7 @@ class Control:
 
     def borrow(self, now: float) -> None:
         """Every ten seconds: deal the seats anew."""
+        self._drop_idle()
         for name, claim in self.claims.items():
             claim.take(*self.levels[name].demand.reset(now))
         for name, limit in adjust(self.claims).items():
