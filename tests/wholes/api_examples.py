@@ -122,7 +122,7 @@ EXAMPLES: dict[str, Object] = {
         "spec": {
             "matchConstraints": RULES,
             "reinvocationPolicy": "Never",
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'test'}]"}}],
         }
     },
     "MutatingAdmissionPolicyBinding": {"spec": {"policyName": "a"}},
