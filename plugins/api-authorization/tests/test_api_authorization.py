@@ -125,6 +125,8 @@ async def test_a_rules_review_answers_without_the_question(api: Cluster) -> None
     answer = await api.client.create(SELF_SUBJECT_RULES_REVIEWS, {"spec": {"namespace": "default"}})
     assert answer["spec"] == {}
     assert answer["status"]["incomplete"] is False
+    everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+    assert answer["status"]["resourceRules"].count(everything) == 1
     with pytest.raises(StatusError) as refused:
         await api.client.create(SELF_SUBJECT_RULES_REVIEWS, {"spec": {}})
     assert (refused.value.code, refused.value.message) == (400, "no namespace on request")
