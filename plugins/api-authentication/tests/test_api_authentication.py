@@ -1,5 +1,8 @@
 """Who somebody is, asked of a running API server."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from kubrick_api.errors import StatusError
@@ -25,3 +28,21 @@ async def test_an_unknown_token_is_nobodys_and_none_at_all_is_a_mistake() -> Non
             400,
             "token is required for TokenReview in authentication",
         )
+
+
+async def test_a_token_that_says_nothing_of_audiences_is_for_this_server_alone(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.csv"
+    file.write_text("secret,ann,1\n")
+    async with run_cluster("api", settings={"apiserver": {"token_file": str(file)}}) as cluster:
+
+        async def review(*audiences: str) -> dict[str, Any]:
+            made = await cluster.client.create(TOKEN_REVIEWS, {"spec": {"token": "secret", "audiences": [*audiences]}})
+            status: dict[str, Any] = made["status"]
+            return status
+
+        own = await review()
+        assert own["authenticated"]
+        assert own["user"]["username"] == "ann"
+        (here,) = own["audiences"]
+        assert (await review("vault", here))["audiences"] == [here]
+        assert await review("vault") == {"user": {}, "error": "invalid bearer token"}
