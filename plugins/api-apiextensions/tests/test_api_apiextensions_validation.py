@@ -72,22 +72,22 @@ def version(**fields: Any) -> Object:
         (
             version(subresources={"scale": {"specReplicasPath": "spec.x", "labelSelectorPath": ".x"}}),
             [
-                f'{V}.subresources.scale.specReplicasPath: Invalid value: "spec.x": must be a simple json path '
+                'spec.subresources.scale.specReplicasPath: Invalid value: "spec.x": must be a simple json path '
                 "starting with .",
-                f"{V}.subresources.scale.statusReplicasPath: Required value",
-                f'{V}.subresources.scale.labelSelectorPath: Invalid value: ".x": should be a json path under either '
+                "spec.subresources.scale.statusReplicasPath: Required value",
+                'spec.subresources.scale.labelSelectorPath: Invalid value: ".x": should be a json path under either '
                 ".spec or .status",
             ],
         ),
         (
             version(additionalPrinterColumns=[{"type": "x", "format": "x"}]),
             [
-                f"{V}.additionalPrinterColumns[0].name: Required value",
-                f'{V}.additionalPrinterColumns[0].type: Invalid value: "x": must be one of boolean,date,integer,number,'
+                "spec.additionalPrinterColumns[0].name: Required value",
+                'spec.additionalPrinterColumns[0].type: Invalid value: "x": must be one of boolean,date,integer,number,'
                 "string",
-                f'{V}.additionalPrinterColumns[0].format: Invalid value: "x": must be one of byte,date,date-time,'
+                'spec.additionalPrinterColumns[0].format: Invalid value: "x": must be one of byte,date,date-time,'
                 "double,float,int32,int64,password",
-                f"{V}.additionalPrinterColumns[0].JSONPath: Required value",
+                "spec.additionalPrinterColumns[0].JSONPath: Required value",
             ],
         ),
         (
@@ -319,6 +319,7 @@ def test_old_entries_of_a_list_are_known_by_key_only(kind: str | None, fine: boo
     items = {
         **SPEC["properties"]["parts"]["items"],
         "x-kubernetes-validations": [{"rule": "self.size >= oldSelf.size"}],
+        "required": ["size"],
     }
     parts: Object = {"type": "array", "items": items}
     if kind:
@@ -376,3 +377,32 @@ def test_approval_is_asked_for_when_it_changes() -> None:
     for value, wrong in (("https://a.example/1", 0), ("unapproved, a test", 0), ("://", 1), ("yes", 1)):
         approved = json_merge(group, {"metadata": {"annotations": {at: value}}})
         assert len(said(approved, json_merge(CRD, group))) == wrong
+
+
+def test_what_tells_entries_apart_is_in_each_of_them() -> None:
+    keys = {"name": {"type": "string"}, "kind": {"type": "string", "default": "x", "nullable": True}}
+    items = {"type": "object", "properties": keys}
+    listed = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name", "kind"]}
+    schema = {"type": "object", "properties": {"parts": {**listed, "items": items}}}
+    at, why = "at.properties[parts].items.properties", "this property is in x-kubernetes-list-map-keys, so it"
+    assert [str(error) for error in validate_schema(schema, "at")] == [
+        f"{at}[name].default: Required value: {why} must have a default or be a required property",
+        f"{at}[kind].nullable: Forbidden: {why} cannot be nullable",
+    ]
+
+
+def test_what_all_versions_say_is_complained_of_once() -> None:
+    wrong = {"type": "object", "properties": {"a": {}}}
+    column = [{"name": "a", "type": "x", "jsonPath": ".a"}]
+    first = {**VERSION, "schema": {"openAPIV3Schema": wrong}, "additionalPrinterColumns": column}
+    second = {**first, "name": "v2", "storage": False}
+    alone = "openAPIV3Schema.properties[a].type: Required value: must not be empty for specified object fields"
+    listed = 'additionalPrinterColumns[0].type: Invalid value: "x": must be one of boolean,date,integer,number,string'
+    assert said({"spec": {"versions": [first, second]}}) == [f"spec.validation.{alone}", f"spec.{listed}"]
+    second = {**second, "additionalPrinterColumns": []}
+    third = {**second, "name": "v3", "schema": VERSION["schema"]}
+    assert said({"spec": {"versions": [first, second, third]}}) == [
+        f"spec.versions[0].schema.{alone}",
+        f"spec.versions[0].{listed}",
+        f"spec.versions[1].schema.{alone}",
+    ]

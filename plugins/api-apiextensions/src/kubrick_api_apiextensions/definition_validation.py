@@ -25,6 +25,7 @@ MIXED_CASE = "may have mixed case, but should otherwise match: "
 PRESERVE = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
 ONE_STORED = "must have exactly one version marked as storage version"
 MAX_SELECTABLE = 8
+PARTS = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
 _STEP = r"(\.[A-Za-z_][A-Za-z0-9_-]*|\[[^\]]+\])+"
 
 
@@ -69,8 +70,9 @@ def _spec(spec: Object, old: Object | None) -> Errors:
     for i, version in enumerate(versions):
         if (version.get("schema") or {}).get("openAPIV3Schema") is None:
             yield required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required")
+    hoisted = _hoisted(versions)
     for i, version in enumerate(versions):
-        yield from _version(version, f"spec.versions[{i}]")
+        yield from _version(version, hoisted, f"spec.versions[{i}]")
     names = [version.get("name") for version in versions]
     if len(names) != len({*names}):
         yield invalid_value("spec.versions", versions, "must contain unique version names")
@@ -80,6 +82,8 @@ def _spec(spec: Object, old: Object | None) -> Errors:
         if not (spec.get("names") or {}).get(name):
             yield required(f"spec.names.{name}")
     yield from validate_names(spec.get("names") or {}, "spec.names")
+    if versions:
+        yield from _parts({name: versions[0].get(name) for name in hoisted}, "spec.validation", "spec")
     yield from _conversion(spec.get("conversion") or {}, "spec.conversion")
     if old is not None and not _may_have_any_bundle(old):
         yield from _bundle(_bundle_of(spec), "spec.conversion.webhookClientConfig.caBundle")
@@ -105,15 +109,24 @@ def validate_names(names: Object, at: str) -> Errors:
             yield invalid_value(f"{at}.categories[{i}]", value, ",".join(errors))
 
 
-def _version(version: Object, at: str) -> Errors:
+def _version(version: Object, hoisted: Sequence[str], at: str) -> Errors:
     name, warning = version.get("name") or "", version.get("deprecationWarning")
     if errors := dns1035_label(name):
         yield invalid_value(f"{at}.name", name, ",".join(errors))
     if warning is not None:
         yield from invalids(f"{at}.deprecationWarning", warning, _warning(warning, bool(version.get("deprecated"))))
+    yield from _parts({name: value for name, value in version.items() if name not in hoisted}, f"{at}.schema", at)
+
+
+def _hoisted(versions: Sequence[Object]) -> list[str]:
+    """What all versions say alike: in the internal type, which is what is validated, it is said once for all."""
+    return [name for name in PARTS if all(version.get(name) == versions[0].get(name) for version in versions)]
+
+
+def _parts(version: Object, schema_at: str, at: str) -> Errors:
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if schema is not None:
-        yield from validate_schema(schema, f"{at}.schema.openAPIV3Schema")
+        yield from validate_schema(schema, f"{schema_at}.openAPIV3Schema")
     yield from _scale((version.get("subresources") or {}).get("scale"), f"{at}.subresources.scale")
     for i, column in enumerate(version.get("additionalPrinterColumns") or ()):
         yield from _column(column, f"{at}.additionalPrinterColumns[{i}]")

@@ -23,6 +23,7 @@ UNSUPPORTED = {
     "patternProperties": "patternProperties is not supported",
     "additionalItems": "additionalItems is not supported",
 }
+IS_KEY = f"this property is in {X}list-map-keys, so it"
 QUADRATIC = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
 
 
@@ -127,6 +128,16 @@ def _map_keys(schema: Schema, keys: Any, at: str) -> Errors:
         elif part.get("type") in ("array", "object"):
             why = f"must be a scalar type if parent array's {X}list-type is map"
             yield invalid_value(f"{at}.items.properties[{key}].type", part["type"], why)
+        else:
+            yield from _map_key(part, key in (items.get("required") or ()), f"{at}.items.properties[{key}]")
+
+
+def _map_key(part: Schema, needed: bool, at: str) -> Errors:
+    """What tells entries apart must be there in each of them."""
+    if not needed and part.get("default") is None:
+        yield required(f"{at}.default", f"{IS_KEY} must have a default or be a required property")
+    if part.get("nullable"):
+        yield forbidden_value(f"{at}.nullable", f"{IS_KEY} cannot be nullable")
 
 
 def _wrong_type(schema: Schema, at: str, wanted: str, when: str) -> FieldError:
