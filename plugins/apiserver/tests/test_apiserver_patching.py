@@ -42,13 +42,13 @@ SCHEMAS = Catalog().schemas
 SCHEMAS.add("", "v1", orjson.loads(files("kubrick_api_core").joinpath("schemas.json").read_bytes()))
 
 
-@given(PATCHES)
-def test_a_patched_object_is_decoded_as_if_all_of_it_were_new(change: dict[str, Any]) -> None:
+@given(PATCHES, st.booleans())
+def test_a_patched_object_is_decoded_as_if_all_of_it_were_new(change: dict[str, Any], told: bool) -> None:
     schema = SCHEMAS["io.k8s.api.core.v1.Pod"]
     patched = apply_patch(schema, copy.deepcopy(POD), change, "application/merge-patch+json")
     anew = copy.deepcopy(patched)
     expected = schema.decode(anew)
-    found = _decode(schema, patched, copy.deepcopy(POD))
+    found = _decode(schema, patched, copy.deepcopy(POD), change if told else patched)
     assert str(found[0]) == str(expected[0])
     assert found[1] == expected[1]
     if expected[0] is None:

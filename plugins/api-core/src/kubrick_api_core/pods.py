@@ -50,6 +50,12 @@ class PodStrategy(Strategy):
         return sync_app_armor
 
     @cached_property
+    def _validate_metadata_update(self) -> Callable[[Object, Object], list[FieldError]]:
+        from kubrick_api_core.pod_update import validate_pod_metadata_update
+
+        return validate_pod_metadata_update
+
+    @cached_property
     def _name_warnings(self) -> Callable[[Object], list[str]]:
         from kubrick_api_core.pod_warnings import name_warnings
 
@@ -121,9 +127,7 @@ class PodStrategy(Strategy):
         return validate_pod_update(obj, old)
 
     def validate_metadata_update(self, obj: Object, old: Object) -> list[FieldError]:
-        from kubrick_api_core.pod_update import validate_pod_metadata_update
-
-        return validate_pod_metadata_update(obj, old)
+        return self._validate_metadata_update(obj, old)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         from kubrick_api_core.pod_status import validate_pod_status_update

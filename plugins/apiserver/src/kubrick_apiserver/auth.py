@@ -71,7 +71,10 @@ class ResourceRules:
 
 
 class Authorizer(Protocol):
-    """One way to decide. Synchronous: it must answer from memory. Sorted by `order` (Node 10, RBAC 20)."""
+    """One way to decide. Synchronous: it must answer from memory. Sorted by `order` (Node 10, RBAC 20).
+
+    It may also have a method ``version()``, whose answer differs from before whenever a verdict may: as long as all
+    authorizers' stay the same, what was allowed is not asked again."""
 
     name: str
     order: int

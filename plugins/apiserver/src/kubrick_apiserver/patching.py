@@ -5,7 +5,7 @@ passes the same decoder as a PUT (types, unknown fields), with errors about "pat
 a strategic patch goes through its converter of maps, whose words differ, and is shown as Go prints maps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -56,9 +56,12 @@ def applier(kind: GVK, schema: Type, content_type: str, body: Body, options: Wri
     change = _decoded(media, body, asked)
     strict = _strict_troubles(media, body.data, change) if asked else []
 
+    plain = media != JSON_PATCH and not any(key.startswith("$") for key in change)
+
     def apply(old: Object, warnings: list[str]) -> Object:
         obj = merge.apply_patch(schema, old, change, media)
-        return _accepted(kind, schema, obj, old, change, strict, media, options, warnings)
+        touched = change if plain else obj
+        return _accepted(kind, schema, obj, old, change, touched, strict, media, options, warnings)
 
     return apply
 
@@ -118,6 +121,7 @@ def _accepted(
     obj: Object,
     old: Object,
     change: Any,
+    touched: Container[str],
     strict: list[str],
     media: str,
     options: WriteOptions,
@@ -130,7 +134,7 @@ def _accepted(
         )
     strategic = media == STRATEGIC_PATCH
     text = "" if strategic else orjson.dumps(obj).decode()
-    wrong, unknown = _decode(schema, obj, old)
+    wrong, unknown = _decode(schema, obj, old, touched)
     if strategic and (wrong is not None or strict or unknown):
         text = value_text(change)
     if wrong is not None:
@@ -148,10 +152,13 @@ def _accepted(
     return obj
 
 
-def _decode(schema: Type, obj: Object, old: Object) -> tuple[Trouble | None, list[str]]:
-    """`Type.decode`, passing over what stands in `old` as well: it went through it then."""
+def _decode(schema: Type, obj: Object, old: Object, touched: Container[str]) -> tuple[Trouble | None, list[str]]:
+    """`Type.decode`, passing over what stands in `old` as well: it went through it then. What isn't `touched` does."""
     order = list(obj)
-    untouched = {key: obj.pop(key) for key in order if key in old and key in obj and identical(obj[key], old[key])}
+    untouched = {}
+    for key in order:
+        if key in old and (key not in touched or identical(obj[key], old[key])):
+            untouched[key] = obj.pop(key)
     outcome = schema.decode(obj)
     if untouched:
         obj.update(untouched)

@@ -94,6 +94,11 @@ class RBAC:
             self._load()
             self._lagged.set()
 
+    def version(self) -> int:
+        """Changes with any role or binding."""
+        self.update()
+        return self.index.revision
+
     def grants(self, user: UserInfo) -> UserGrants:
         """What `user` may do now."""
         self.update()
