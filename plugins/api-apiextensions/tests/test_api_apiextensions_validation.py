@@ -406,3 +406,25 @@ def test_what_all_versions_say_is_complained_of_once() -> None:
         f"spec.versions[0].{listed}",
         f"spec.versions[1].schema.{alone}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("part", "default", "wrong"),
+    [
+        ({"type": "integer"}, "a", [': Invalid value: "string":  in body must be of type integer: "string"']),
+        ({"type": "number"}, 1, []),
+        ({"x-kubernetes-int-or-string": True}, "http", []),
+        ({"type": "boolean"}, 1, [': Invalid value: "integer":  in body must be of type boolean: "integer"']),
+        (SPEC, {"replicas": 1, "tags": {"a": "b"}, "parts": [{"size": 1}]}, []),
+        (SPEC, {"other": 1}, [': Invalid value: {"other":1}: must not have unknown fields']),
+        ({**SPEC, "x-kubernetes-preserve-unknown-fields": True}, {"other": 1}, []),
+        (
+            SPEC,
+            {"parts": [{"size": "big"}]},
+            ['.parts[0].size: Invalid value: "string": parts[0].size in body must be of type integer: "string"'],
+        ),
+    ],
+)
+def test_a_default_fits_its_schema(part: Object, default: Any, wrong: list[str]) -> None:
+    schema = {"type": "object", "properties": {"p": {**part, "default": default}}}
+    assert [str(error) for error in validate_schema(schema, "at")] == [f"at.properties[p].default{w}" for w in wrong]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
+from kubrick_api_apiextensions.defaults import validate_defaults
 from kubrick_api_apiextensions.rules import validate_forms, validate_rules
 
 Errors = Iterator[FieldError]
@@ -29,7 +30,7 @@ QUADRATIC = "uniqueItems cannot be set to true since the runtime complexity beco
 
 def validate_schema(schema: Schema, at: str) -> Errors:
     """A version's openAPIV3Schema. Rules are compiled when nothing else is wrong with it."""
-    errors = list(_schema(schema, at))
+    errors = list(_schema(schema, at)) or list(validate_defaults(schema, at))
     yield from errors
     if not errors:
         yield from validate_rules(schema, at)
