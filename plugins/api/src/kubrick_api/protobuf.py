@@ -237,7 +237,8 @@ class Protobuf:
 
     def _add_inline(self, message: Message, members: Mapping[str, Any], owner: str, shapes: Mapping[str, Any]) -> None:
         """Members that protobuf has under other names, or in messages that JSON has inline."""
-        spelled = {field.lower(): field for field in shapes}
+        # JSON's x-kubernetes-list-type and $ref are xKubernetesListType and ref.
+        spelled = {field.lower().replace("-", "").removeprefix("$"): field for field in shapes}
         for member, (number, kind, *_) in members.items():
             field = spelled.get(member.lower())
             if field is not None:
