@@ -4,7 +4,7 @@ import pytest
 
 from kubrick_cel import ANY, INT, STRING, ListOf, MapOf, Struct
 from kubrick_cel.declarations import DEVICE, FUNCTIONS, PATCH, admission
-from kubrick_cel.environment import Checked, Environment
+from kubrick_cel.environment import TOO_DEEP, Checked, Environment
 
 POLICY = Environment(admission(params=True, authorizer=True, variables={"count": INT}))
 
@@ -111,3 +111,18 @@ def test_structs_within_lists_maps_and_each_other_are_known_to_the_end() -> None
 def test_every_function_has_another_signature() -> None:
     calls = [line.partition(") ")[0] for line in FUNCTIONS.strip().split("\n")]
     assert len(calls) == len({*calls})
+
+
+@pytest.mark.parametrize(
+    ("expression", "fine"),
+    [
+        ("(" * 60 + "true" + ")" * 60, True),
+        (" + ".join(["1"] * 100), True),
+        ("(" * 5000 + "true" + ")" * 5000, False),
+        ("object" + ".a" * 5000, False),
+        ("[" * 5000 + "]" * 5000, False),
+        ("'\ud800' == object.x", True),
+    ],
+)
+def test_depth_is_limited_and_kills_nothing(expression: str, fine: bool) -> None:
+    assert POLICY.check(expression).error == ("" if fine else TOO_DEEP)

@@ -29,6 +29,10 @@ UNDECLARED = re.compile(
 OWN_STRING = re.compile(r"<input>:(\d+):(\d+): found no matching overload for 'string' applied to '\(net\.")
 INVALID = "INVALID_ARGUMENT: "
 MOST_CALLS = 100
+STEPS = re.compile(r"[(\[{.?!+*/%-]")
+DEEPEST = 250
+"""How deep Kubernetes goes. This engine stops at 32: what has no more steps than that is believed, unread."""
+TOO_DEEP = f"compilation failed: ERROR: <input>:-1:0: expression recursion limit exceeded: {DEEPEST}"
 
 
 @frozen
@@ -55,6 +59,7 @@ class Environment:
     _pool: Any = field(default=None, init=False)
 
     def check(self, expression: str) -> Checked:
+        expression = expression.encode("utf-8", "replace").decode()
         engine, source = self._engine, expression
         if self.objects:
             source = OBJECT.sub(lambda found: found[0].replace(".", "_"), expression)
@@ -68,6 +73,8 @@ class Environment:
                 compiled = engine.compile(source, unchecked)
             except RuntimeError as error:
                 text = str(error)
+                if "recursion" in text:
+                    return Checked("" if len(STEPS.findall(source)) <= DEEPEST else TOO_DEEP)
                 if not text.startswith(INVALID):
                     raise
                 if own := OWN_STRING.search(text):
