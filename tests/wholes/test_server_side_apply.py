@@ -461,7 +461,9 @@ def exists(obj: Any, path: tuple[str, ...]) -> bool:
 
 
 async def test_every_kind_is_applied_and_applied_again_without_a_write() -> None:
-    async with run_cluster("api", disable=("admission-service-account", "admission-taint-nodes-by-condition")) as cluster:
+    async with run_cluster(
+        "api", disable=("admission-service-account", "admission-taint-nodes-by-condition")
+    ) as cluster:
         server = Server(cluster)
         for index, resource in enumerate(cluster.kernel.find(Catalog).resources()):
             if resource.virtual is not None or not {"create", "patch"} <= set(resource.verbs):

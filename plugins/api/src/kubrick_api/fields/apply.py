@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from attrs import evolve, frozen
 
-from kubrick_api.errors import StatusError, bad_request
+from kubrick_api.errors import bad_request
 from kubrick_api.fields.conflict import Conflicts, allowed, conflict_error
 from kubrick_api.fields.entries import Entries, Entry, Owner, applier, entry, fields_of, listed, stored
 from kubrick_api.fields.leaves import Problem
