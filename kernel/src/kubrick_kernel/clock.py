@@ -63,16 +63,17 @@ def generator(seed: int | None) -> Random:
     return Random(seed)
 
 
-_latest = (VIRTUAL_EPOCH, "2026-01-01T00:00:00Z")
+_latest = (0.0, "1970-01-01T00:00:00Z")
 
 
 def rfc3339(moment: datetime) -> str:
     """`moment` as Kubernetes writes a Time: UTC, whole seconds, ending in Z."""
     global _latest
-    if moment is _latest[0]:  # a write asks for its time again and again
+    second = moment.timestamp() // 1
+    if second == _latest[0]:  # who writes asks for the time again and again
         return _latest[1]
-    text = f"{(moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()[:19]}Z"
-    _latest = moment, text
+    text = f"{moment.astimezone(UTC).isoformat()[:19]}Z"
+    _latest = second, text
     return text
 
 

@@ -119,8 +119,8 @@ class Filters:
                     timeout = min(parse_timeout(query["timeout"]), timeout)
                 connection.deadline = connection.pulse.now + timeout
                 response = await self._answer(request, connection, start, timeout)
-                if message.method == "GET":
-                    response = await compressed(response, headers.get("accept-encoding", ""))
+                if message.method == "GET" and "accept-encoding" in headers:
+                    response = await compressed(response, headers["accept-encoding"])
         except StatusError as error:
             response = self._refuse(error, headers)
         except trio.Cancelled:
@@ -286,7 +286,7 @@ def parse_timeout(text: str) -> float:
 async def compressed(response: Response, accepted: str) -> Response:
     """Large bodies in gzip for those who take it, as kube-apiserver does."""
     body = response.body
-    if not isinstance(body, bytes | list) or "gzip" not in accepted:
+    if "gzip" not in accepted or not isinstance(body, bytes | list):
         return response
     size = len(body) if isinstance(body, bytes) else sum(map(len, body))
     if size <= GZIP_THRESHOLD or any(name.lower() == "content-encoding" for name, _ in response.headers):

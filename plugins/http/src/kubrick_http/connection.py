@@ -155,7 +155,7 @@ class Connection:
         response = await self._serve(message, self)
         self._answering = None
         body = response.body
-        if not isinstance(body, bytes | list):
+        if type(body) is not bytes and not isinstance(body, bytes | list):
             if isinstance(body, Upgrade):
                 return await self._hand_over(message, response, body)
             return await self._answer_streamed(message, response, body)
