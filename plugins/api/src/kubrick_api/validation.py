@@ -187,11 +187,18 @@ def object_meta(
         if not namespace:
             errors.append(required(f"{path}.namespace"))
         else:
-            if wrong := name_is_dns_label(namespace):
+            if not _is_namespace(namespace):
+                wrong = name_is_dns_label(namespace)
                 errors += [invalid_value(f"{path}.namespace", namespace, text) for text in wrong]
     elif namespace:
         errors.append(forbidden_value(f"{path}.namespace", "not allowed on this type"))
     return errors + _always(metadata, path)
+
+
+@lru_cache(maxsize=1024)
+def _is_namespace(name: str) -> bool:
+    """Remembered: there are few of them."""
+    return not name_is_dns_label(name)
 
 
 def _always(metadata: Mapping[str, Any], path: str) -> list[FieldError]:
