@@ -233,6 +233,9 @@ def generate(brick: str, facts: dict[str, Any]) -> None:
     pb_packages = {d["pb_message"].rpartition(".")[0] for d in table.values() if "pb_message" in d}
     messages = {n: m for n, m in facts["proto_only_messages"].items() if n.rpartition(".")[0] in pb_packages}
     (folder / "schemas.json").write_text(lines(table))
+    descriptions = {n: texts for n, d in table.items() if (texts := described(n, d))}
+    if descriptions:
+        (folder / "descriptions.json").write_text(lines(descriptions))
     if messages:
         (folder / "messages.json").write_text(lines(messages))
     for index, (prefix, version) in enumerate(zip(BRICKS[brick], versions, strict=True)):
@@ -255,7 +258,6 @@ def annotated(name: str, definition: Definition) -> Definition:
     short = name.rpartition(".")[2]
     kept = KEPT_EMPTY.get(short, "").split()
     dropped = DROPPED_ZERO.get(short, "").split()
-    texts = DESCRIPTIONS.get(short, {})
     fields = {}
     for key, spec in definition.get("fields", {}).items():
         spec = dict(spec)
@@ -268,15 +270,17 @@ def annotated(name: str, definition: Definition) -> Definition:
         go = GO_TYPES.get((short, key)) or (GO_TYPES.get(("*", key)) if spec.get("type") == "string" else None)
         if go:
             spec["go"] = go
-        if key in texts:
-            spec["description"] = texts[key]
         fields[key] = spec
     result = {k.removeprefix("x-kubernetes-"): v for k, v in definition.items() if k != "fields"}
     if fields:
         result["fields"] = fields
-    if "" in texts:
-        result["description"] = texts[""]
     return result
+
+
+def described(name: str, definition: Definition) -> dict[str, str]:
+    """The sentences for a type ("") and its fields."""
+    texts = DESCRIPTIONS.get(name.rpartition(".")[2], {})
+    return {key: text for key, text in texts.items() if not key or key in definition.get("fields", {})}
 
 
 # Typed classes

@@ -236,3 +236,28 @@ async def test_the_compactor_keeps_one_interval_of_history(autojump_clock: trio.
         await trio.sleep(300)
         assert bus.store.compacted == 7
         nursery.cancel_scope.cancel()
+
+
+async def test_a_follower_sees_what_comes_from_now_on() -> None:
+    async with running() as bus:
+        await fill(bus, 3)
+        follower = bus.topic(b"pods/").follow(b"pods/a/")
+        assert follower.at_end
+        await bus.commit([Put(b"pods/b/x", b"")])
+        await bus.commit([Put(b"pods/a/y", b"")])
+        assert not follower.at_end
+        assert [event.key for event in follower.receive_nowait()] == [b"pods/a/y"]
+        assert follower.at_end
+
+
+async def test_a_reader_that_was_told_elsewhere_goes_on_after_that() -> None:
+    async with running(window=4) as bus:
+        reader = bus.topic(b"pods/").follow()
+        await fill(bus, 3)
+        reader.skip(bus.revision - 1)
+        assert [event.revision for event in reader.receive_nowait()] == [bus.revision]
+        told = bus.revision
+        await fill(bus, 20)
+        reader.skip(told)
+        with pytest.raises(Lagged):
+            reader.receive_nowait()

@@ -93,5 +93,5 @@ def test_every_plugin_is_in_a_profile_or_is_chosen_by_name(members: list[Any]) -
 
     in_profiles = {plugin for profile in kubrick_register_profiles() for plugin in profile.plugins}
     by_name = {member.name for member in members if member.name.startswith(("store-", "command-", "profiles"))}
-    libraries = LIBRARIES | {"client", "http"}
+    libraries = LIBRARIES | {"cel", "client", "http"}
     assert {member.name for member in members} - libraries - by_name == in_profiles - libraries

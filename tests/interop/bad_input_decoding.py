@@ -451,7 +451,8 @@ FORMATS = [
         None,
         406,
         "NotAcceptable",
-        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf",
         {},
         headers={"Accept": "text/html"},
     ),
@@ -462,7 +463,8 @@ FORMATS = [
         None,
         406,
         "NotAcceptable",
-        "only the following media types are accepted: application/json, application/yaml",
+        "only the following media types are accepted: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf",
         headers={"Accept": "application/json;as=Chair;v=v1;g=meta.k8s.io"},
     ),
     Case(
@@ -472,7 +474,8 @@ FORMATS = [
         None,
         406,
         "NotAcceptable",
-        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf",
         {},
         headers={"Accept": "text/html"},
     ),

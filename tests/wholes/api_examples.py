@@ -27,7 +27,16 @@ WEBHOOK = {
     "admissionReviewVersions": ["v1"],
 }
 RULES = {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]}
-REQUEST = base64.b64encode(b"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n").decode()
+REQUEST_LINES = (
+    "-----BEGIN CERTIFICATE REQUEST-----",
+    "MIHKMHECAQAwDzENMAsGA1UEAwwEamFuZTBZMBMGByqGSM49AgEGCCqGSM49AwEH",
+    "A0IABI1D0EkisjlAn447dDj0EmFVEdUeUWQZG2pOF4M5+0iIygN8lRQnS6h2pOlE",
+    "U37mbLeRdpQm3kmyiY0zPBiFagugADAKBggqhkjOPQQDAgNJADBGAiEA5GBSxfKv",
+    "yaHe1yExPzkxYTK1rWmZoAkIjgIv8F57w64CIQDYreyOG59VzaebveK1osgwyBH2",
+    "1wECFPMT731gP/37fw==",
+    "-----END CERTIFICATE REQUEST-----",
+)
+REQUEST = base64.b64encode("\n".join((*REQUEST_LINES, "")).encode()).decode()
 CUSTOM = {
     "group": "example.com",
     "scope": "Namespaced",
@@ -113,7 +122,7 @@ EXAMPLES: dict[str, Object] = {
         "spec": {
             "matchConstraints": RULES,
             "reinvocationPolicy": "Never",
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'test'}]"}}],
         }
     },
     "MutatingAdmissionPolicyBinding": {"spec": {"policyName": "a"}},
@@ -138,7 +147,7 @@ EXAMPLES: dict[str, Object] = {
         }
     },
     "FlowSchema": {"spec": {"priorityLevelConfiguration": {"name": "exempt"}, "matchingPrecedence": 500}},
-    "PriorityLevelConfiguration": {"spec": {"type": "Exempt"}},
+    "PriorityLevelConfiguration": {"spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}},
 }
 EVENTS: dict[str, Object] = {
     "": {"involvedObject": {"kind": "Pod", "name": "web", "namespace": "default"}, "reason": "Started"},

@@ -65,6 +65,19 @@ async def test_the_default_class_is_for_pods_that_name_none() -> None:
         )
 
 
+async def test_a_default_class_counts_from_when_it_is_there_until_it_is_gone() -> None:
+    async with server() as client:
+        found = []
+        for step in ("none", "there", "gone"):
+            if step == "there":
+                await client.create(PRIORITY_CLASSES, priority_class("usual", 7, globalDefault=True))
+            elif step == "gone":
+                await client.delete(PRIORITY_CLASSES, "usual")
+            pod = await client.create(PODS, build.pod(step))
+            found.append(pod["spec"]["priority"])
+        assert found == [0, 7, 0]
+
+
 async def test_what_the_pod_claims_must_be_what_its_class_says() -> None:
     async with server() as client:
         assert await message_of(client.create(PODS, build.pod(priorityClassName="gold"))) == (
@@ -88,3 +101,19 @@ async def test_an_update_that_leaves_the_priority_out_keeps_it() -> None:
         spec = {key: value for key, value in pod["spec"].items() if key not in ("priority", "preemptionPolicy")}
         updated = await client.update(PODS, {**pod, "spec": spec})
         assert updated["spec"] == pod["spec"]
+
+
+async def test_a_second_default_class_is_refused() -> None:
+    async with server() as client:
+        await client.create(PRIORITY_CLASSES, priority_class("usual", 10, globalDefault=True))
+        await client.create(PRIORITY_CLASSES, priority_class("other", 20))
+        why = "PriorityClass usual is already marked as default. Only one default can exist"
+        second = priority_class("second", 5, globalDefault=True)
+        assert await message_of(client.create(PRIORITY_CLASSES, second)) == (
+            f'priorityclasses.scheduling.k8s.io "second" is forbidden: {why}'
+        )
+        change = client.patch(PRIORITY_CLASSES, "other", {"globalDefault": True})
+        assert await message_of(change) == f'priorityclasses.scheduling.k8s.io "other" is forbidden: {why}'
+        await client.patch(PRIORITY_CLASSES, "usual", {"description": "for all"})
+        await client.patch(PRIORITY_CLASSES, "usual", {"globalDefault": False})
+        await client.patch(PRIORITY_CLASSES, "other", {"globalDefault": True})

@@ -111,10 +111,12 @@ class Bus:
 class Topic:
     """The keys of one prefix. Prefixes and starts given to its methods are of whole keys."""
 
-    __slots__ = ("_bus", "_feed", "_table", "get", "prefix")
+    __slots__ = ("_bus", "_feed", "_table", "events", "get", "prefix")
 
     def __init__(self, bus: Bus, prefix: bytes, feed: Feed) -> None:
         self.prefix = prefix
+        self.events = 0
+        """How many changes it has seen."""
         self._bus = bus
         self._feed = feed
         self._restart([], feed.window.start)
@@ -153,6 +155,10 @@ class Topic:
             history = await self._bus.store.watch(prefix or self.prefix, after)
         return Subscription(self._bus, self._feed, prefix, after, capacity, history)
 
+    def follow(self, prefix: bytes = b"") -> "Subscription":
+        """`subscribe` to what comes from now on, which nothing has to be waited for."""
+        return Subscription(self._bus, self._feed, prefix, self._bus.revision, 0, None)
+
     def _restart(self, items: list[Item], revision: int) -> None:
         self._table = Table(items)
         self.get = self._table.items.get
@@ -161,6 +167,7 @@ class Topic:
     def _take(self, events: list[Event]) -> None:
         for event in events:
             self._table.apply(event)
+        self.events += len(events)
         self._feed.publish(events)
 
 
@@ -184,6 +191,18 @@ class Subscription:
             return cursor.revision
         assert self._history is not None
         return self._history.revision
+
+    @property
+    def at_end(self) -> bool:
+        """Whether everything there is has been handed out, and no history is being read."""
+        cursor = self._meet()
+        return cursor is not None and cursor.at_end
+
+    def skip(self, revision: int) -> None:
+        """Go on after `revision`: what came before it was had elsewhere. Only where `at_end` was true."""
+        cursor = self._meet()
+        assert cursor is not None
+        cursor.skip(revision)
 
     def receive_nowait(self) -> list[Event]:
         """All changes available now, possibly none. Raises Lagged, Compacted."""

@@ -96,6 +96,17 @@ class Cursor:
             return self._feed.source.revision
         return self._revision
 
+    @property
+    def at_end(self) -> bool:
+        """Whether there is nothing to read."""
+        return self._task is not None or self._position == self._feed.window.end
+
+    def skip(self, revision: int) -> None:
+        """Go on after `revision`. Where the window no longer reaches back so far, that is lagging."""
+        window = self._feed.window
+        self._position = window.position(revision) if revision >= window.start else window.base - 1
+        self._revision = revision
+
     def receive_nowait(self) -> list[Event]:
         """All unread events, possibly none. Raises Lagged, trio.ClosedResourceError."""
         if self._closed:

@@ -37,8 +37,12 @@ class Logger:
         """With ``exc_info=error`` the traceback is written too."""
         self._write("error", event, values)
 
+    def writes(self, level: str) -> bool:
+        """Whether lines of this level are written: for who has to put together what to say."""
+        return _LEVELS[level] >= _threshold
+
     def _write(self, level: str, event: str, values: dict[str, Any]) -> None:
-        if _LEVELS[level] < _threshold:
+        if not self.writes(level):
             return
         if self._logger is None:
             self._logger = _structlog(self._name)

@@ -1,7 +1,7 @@
 """What a transaction does to a store's current state: the one place where guards are judged.
 
-Pure, so that every engine that keeps its current items at hand decides alike: `MemoryStore` calls it
-in the trio thread, an engine with a writer thread calls it there.
+Pure, so that every engine that keeps its current items at hand decides alike. It is called in the trio
+thread, by engines with a writer thread too.
 """
 
 from collections.abc import Callable, Sequence

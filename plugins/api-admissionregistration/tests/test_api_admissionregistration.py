@@ -6,11 +6,8 @@ from typing import Any
 import pytest
 
 from kubrick_api.resource import Strategy
-from kubrick_api_admissionregistration.registrations import (
-    PolicyBindingStrategy,
-    PolicyStrategy,
-    WebhookConfigurationStrategy,
-)
+from kubrick_api_admissionregistration.policies import PolicyBindingStrategy, PolicyStrategy
+from kubrick_api_admissionregistration.webhooks import WebhookConfigurationStrategy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from kubrick_api.errors import StatusError
+from kubrick_api.names import GVR
 from kubrick_api.resource import Strategy
 from kubrick_api.storage import Call
-from kubrick_api_apps import DEPLOYMENTS
+from kubrick_api_apps import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS
 from kubrick_api_apps.deployments import DeploymentStrategy
 from kubrick_api_apps.replicasets import ControllerRevisionStrategy, ReplicaSetStrategy
 from kubrick_api_apps.sets import DaemonSetStrategy, StatefulSetStrategy
@@ -192,3 +193,29 @@ async def test_a_deployment_is_scaled_by_its_scale() -> None:
         with pytest.raises(StatusError) as caught:
             await cluster.client.update(DEPLOYMENTS, scale, subresource="scale")
         assert caught.value.code == 409
+
+
+def stateful(replicas: int) -> Object:
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    return {"apiVersion": "apps/v1", "metadata": {"name": "web"}, "spec": spec}
+
+
+@pytest.mark.parametrize(("resource", "kind"), [(REPLICA_SETS, "ReplicaSet"), (STATEFUL_SETS, "StatefulSet")])
+async def test_sets_are_scaled_by_their_scale(resource: GVR, kind: str) -> None:
+    async with run_cluster("api") as cluster:
+        client = cluster.client
+        made = await client.create(resource, {**stateful(3), "kind": kind}, "default")
+        scale = await client.transport.call(Call("get", resource, "default", "web", "scale"))
+        assert (scale["apiVersion"], scale["kind"]) == ("autoscaling/v1", "Scale")
+        assert scale["metadata"]["uid"] == made["metadata"]["uid"]
+        assert (scale["spec"], scale["status"]["selector"]) == ({"replicas": 3}, "app=web")
+        await client.patch(resource, "web", {"spec": {"replicas": 0}}, "default", subresource="scale")
+        after = await client.get(resource, "web", "default")
+        assert (after["spec"]["replicas"], after["metadata"]["generation"]) == (0, 2)
+        assert after["spec"]["template"] == made["spec"]["template"]
+        with pytest.raises(StatusError) as caught:
+            await client.patch(resource, "web", {"spec": {"replicas": -1}}, "default", subresource="scale")
+        assert caught.value.message == (
+            'Scale.autoscaling "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0'
+        )

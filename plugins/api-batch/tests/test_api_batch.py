@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kubrick_api_batch.cronjobs import CronJobStrategy
+from kubrick_api_batch.job_validation import validate_job_update
 from kubrick_api_batch.jobs import JobStrategy, generate_selector, job_row
 
 Object = dict[str, Any]
@@ -59,7 +60,7 @@ def test_a_jobs_pods_may_not_always_restart() -> None:
 def test_a_jobs_template_is_fixed() -> None:
     new = copy.deepcopy(job())
     new["spec"]["template"]["spec"]["hostname"] = "x"
-    (error,) = JobStrategy().validate_update(new, job())
+    (error,) = validate_job_update(new, job())
     assert (error.field, error.message.rpartition(": ")[2]) == ("spec.template", "field is immutable")
 
 

@@ -29,7 +29,11 @@ def test_defaults(strategy: Strategy, given: dict[str, Any], wanted: dict[str, A
 @pytest.mark.parametrize(
     ("strategy", "given", "wanted"),
     [
-        (SigningRequestStrategy(), obj(spec={}), "spec.request: Required value"),
+        (
+            SigningRequestStrategy(),
+            obj(spec={}),
+            'spec.request: Invalid value: "": PEM block type must be CERTIFICATE REQUEST',
+        ),
         (
             SigningRequestStrategy(),
             obj(spec={"expirationSeconds": 1}),

@@ -84,7 +84,7 @@ def test_defaults(strategy: Strategy, given: Object, wanted: Object) -> None:
         (
             NodeStrategy(),
             obj(spec={"taints": [{"key": "a", "effect": "Whatever"}]}),
-            'spec.taints[0].effect: Unsupported value: "Whatever"',
+            'metadata.taints[0].effect: Unsupported value: "Whatever"',
         ),
         (
             EventStrategy(),
@@ -110,14 +110,14 @@ def test_mistakes(strategy: Strategy, given: Object, wanted: str) -> None:
 @pytest.mark.parametrize("strategy", [ConfigMapStrategy(), SecretStrategy()])
 def test_immutable_content_stays(strategy: Strategy) -> None:
     old = obj(immutable=True, data={"a": "Yg=="})
-    assert [str(error) for error in strategy.validate_update(obj(data={"a": "Yw=="}), old)] == [
+    assert [str(error) for error in strategy.validate_replacement(obj(data={"a": "Yw=="}), old)] == [
         "immutable: Forbidden: field is immutable when `immutable` is set",
         "data: Forbidden: field is immutable when `immutable` is set",
     ]
 
 
 def test_a_secrets_type_does_not_change() -> None:
-    (error,) = SecretStrategy().validate_update(obj(type="b"), obj(type="a"))
+    (error,) = SecretStrategy().validate_replacement(obj(type="b"), obj(type="a"))
     assert str(error) == 'type: Invalid value: "b": field is immutable'
 
 
@@ -127,10 +127,10 @@ def test_a_claim_is_fixed_but_may_grow_once_bound() -> None:
         return obj(spec=spec, status={"phase": "Bound", "capacity": {"storage": "1Gi"}})
 
     strategy = PersistentVolumeClaimStrategy()
-    assert strategy.validate_update(claim("2Gi"), claim("1Gi")) == []
-    (error,) = strategy.validate_update(claim("1Mi"), claim("1Gi"))
+    assert strategy.validate_replacement(claim("2Gi"), claim("1Gi")) == []
+    (error,) = strategy.validate_replacement(claim("1Mi"), claim("1Gi"))
     assert str(error) == "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
     changed = claim("1Gi")
     changed["spec"]["accessModes"] = ["ReadWriteMany"]
-    (error,) = strategy.validate_update(changed, claim("1Gi"))
+    (error,) = strategy.validate_replacement(changed, claim("1Gi"))
     assert error.message.startswith("Forbidden: spec is immutable after creation except resources.requests")

@@ -1,18 +1,14 @@
 """Services through an API server: addresses, node ports, defaults, refusals."""
 
 import ipaddress
-from random import Random  # noqa: TID251  (the kernel's generator, seeded)
 from typing import Any
 
 import pytest
 import trio
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kubrick_api.errors import StatusError
-from kubrick_api.names import GVR
 from kubrick_api_core import SERVICES
-from kubrick_api_core.service_allocation import IP_ADDRESSES, AllocationError, ClusterIPs, NodePorts
+from kubrick_api_core.service_allocation import IP_ADDRESSES, SERVICE_CIDRS
 from kubrick_testing import Cluster
 
 Object = dict[str, Any]
@@ -43,6 +39,18 @@ async def test_a_service_gets_an_address_that_an_ipaddress_object_owns(api: Clus
     )
 
 
+async def test_the_servers_own_objects_are_owned_by_it(api: Cluster) -> None:
+    made = await api.client.create(SERVICES, service(), "default")
+    (owner,) = (await api.client.get(IP_ADDRESSES, made["spec"]["clusterIP"]))["metadata"]["managedFields"]
+    assert (owner["manager"], owner["operation"], owner["apiVersion"]) == (
+        "kube-apiserver",
+        "Update",
+        "networking.k8s.io/v1",
+    )
+    assert set(owner["fieldsV1"]) == {"f:metadata", "f:spec"}
+    assert set(owner["fieldsV1"]["f:metadata"]) == {"f:labels"}
+
+
 async def test_a_deleted_services_address_is_free_again(api: Cluster) -> None:
     await api.client.create(SERVICES, service(clusterIP="10.96.0.50"), "default")
     await api.client.delete(SERVICES, "web", "default")
@@ -58,8 +66,9 @@ async def test_an_address_taken_or_out_of_range_is_refused_in_kubernetes_words(a
         'Service "b" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.50"]: '
         "failed to allocate IP 10.96.0.50: provided IP is already allocated"
     )
-    assert "is not in the valid range. The range of valid IPs is 10.96.0.0/16" in await refusal(
-        api, service("b", clusterIP="10.1.0.1")
+    assert await refusal(api, service("b", clusterIP="10.1.0.1")) == (
+        'Service "b" is invalid: spec.clusterIPs: Invalid value: ["10.1.0.1"]: '
+        "failed to allocate IP 10.1.0.1: the provided network does not match the current range"
     )
 
 
@@ -130,7 +139,7 @@ async def test_two_protocols_of_one_port_share_a_node_port(api: Cluster) -> None
 async def test_headless_services_have_no_address(api: Cluster) -> None:
     made = await api.client.create(SERVICES, service(clusterIP="None"), "default")
     assert made["spec"]["clusterIPs"] == ["None"]
-    listed = await api.client.list(GVR("networking.k8s.io", "v1", "ipaddresses"))
+    listed = await api.client.list(IP_ADDRESSES)
     owners = [item["spec"]["parentRef"]["name"] for item in listed["items"]]
     assert "web" not in owners
 
@@ -155,42 +164,82 @@ async def test_a_wrong_service_is_refused(api: Cluster, spec: Object, wanted: st
     assert wanted in await refusal(api, service(**spec))
 
 
-class Nothing:
-    """A reader of an empty cluster."""
-
-    def get(self, resource: GVR, namespace: str, name: str) -> None:
-        return None
-
-    def list(self, resource: GVR, namespace: str = "") -> list[Object]:
-        return []
+def service_cidr(name: str, *cidrs: str) -> Object:
+    spec = {"cidrs": list(cidrs)}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": name}, "spec": spec}
 
 
-@given(st.lists(st.booleans(), max_size=40), st.integers(0, 5))
-def test_no_address_is_given_out_twice_whatever_comes_and_goes(steps: list[bool], seed: int) -> None:
-    addresses = ClusterIPs(ipaddress.ip_network("10.0.0.0/28"), Random(seed))
-    held: list[str] = []
-    for take in steps:
-        if take:
-            try:
-                address = addresses.next(Nothing())
-            except AllocationError:
-                assert len(held) == 13  # 16 less network, broadcast and default/kubernetes
-                continue
-            assert address not in held
-            assert address not in ("10.0.0.0", "10.0.0.1", "10.0.0.15")
-            held.append(address)
-        elif held:
-            addresses.release(held.pop())
+async def test_the_kubernetes_service_owns_its_address_from_the_start(api: Cluster) -> None:
+    owner = await api.client.get(IP_ADDRESSES, "10.96.0.1")
+    assert owner["spec"]["parentRef"] == {"resource": "services", "namespace": "default", "name": "kubernetes"}
+    assert (await api.client.get(SERVICE_CIDRS, "kubernetes"))["spec"] == {"cidrs": ["10.96.0.0/16"]}
 
 
-@given(st.integers(0, 5), st.integers(1, 20))
-def test_node_ports_run_out_only_when_all_are_taken(seed: int, count: int) -> None:
-    ports = NodePorts.parse("30000-30009", Random(seed))
-    taken = []
-    for _ in range(count):
-        try:
-            taken.append(ports.next("TCP", Nothing()))
-        except AllocationError:
-            assert len(taken) == 10
-            break
-    assert len(set(taken)) == len(taken) == min(count, 10)
+async def test_a_further_service_cidr_extends_the_range_until_it_is_not_ready(api: Cluster) -> None:
+    mismatch = "the provided network does not match the current range"
+    assert mismatch in await refusal(api, service("a", clusterIP="10.200.0.5"))
+    made = await api.client.create(SERVICE_CIDRS, service_cidr("more", "10.200.0.0/24"))
+    await api.client.create(SERVICES, service("a", clusterIP="10.200.0.5"), "default")
+    closed = {**made, "status": {"conditions": [_condition("False")]}}
+    await api.client.update(SERVICE_CIDRS, closed, subresource="status")
+    assert mismatch in await refusal(api, service("b", clusterIP="10.200.0.6"))
+    await api.client.delete(SERVICES, "a", "default")
+    with pytest.raises(StatusError):
+        await api.client.get(IP_ADDRESSES, "10.200.0.5")
+
+
+def _condition(status: str) -> Object:
+    return {
+        "type": "Ready",
+        "status": status,
+        "reason": "Because",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+
+
+async def test_an_address_whose_object_belongs_to_another_survives_the_service(api: Cluster) -> None:
+    await api.client.create(SERVICES, service(clusterIP="10.96.0.60"), "default")
+    await api.client.delete(IP_ADDRESSES, "10.96.0.60")
+    foreign = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IPAddress",
+        "metadata": {"name": "10.96.0.60"},
+        "spec": {"parentRef": {"group": "gateway.networking.k8s.io", "resource": "gateways", "name": "g"}},
+    }
+    await api.client.create(IP_ADDRESSES, foreign)
+    await api.client.delete(SERVICES, "web", "default")
+    assert (await api.client.get(IP_ADDRESSES, "10.96.0.60"))["spec"]["parentRef"]["resource"] == "gateways"
+
+
+async def test_one_number_serves_both_protocols_of_a_port_and_one_service(api: Cluster) -> None:
+    both = [{"name": "u", "port": 53, "protocol": "UDP"}, {"name": "t", "port": 53, "protocol": "TCP"}]
+    made = await api.client.create(SERVICES, service("dns", type="NodePort", ports=both), "default")
+    first, second = (port["nodePort"] for port in made["spec"]["ports"])
+    assert first == second
+    other = service("b", type="NodePort", ports=[{"port": 1, "nodePort": first, "protocol": "SCTP"}])
+    assert await refusal(api, other) == (
+        f'Service "b" is invalid: spec.ports[0].nodePort: Invalid value: {first}: provided port is already allocated'
+    )
+
+
+async def test_a_load_balancer_with_local_traffic_gets_a_health_port_and_keeps_it(api: Cluster) -> None:
+    local = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    made = await api.client.create(SERVICES, service(**local), "default")
+    port = made["spec"]["healthCheckNodePort"]
+    assert port not in {each["nodePort"] for each in made["spec"]["ports"]}
+    with pytest.raises(StatusError, match=r"spec.healthCheckNodePort: Forbidden: field is immutable"):
+        await api.client.patch(SERVICES, "web", {"spec": {"healthCheckNodePort": 31999}}, "default")
+    after = await api.client.patch(SERVICES, "web", {"spec": {"externalTrafficPolicy": "Cluster"}}, "default")
+    assert "healthCheckNodePort" not in after["spec"]
+
+
+async def test_without_a_selector_and_headless_a_service_has_both_families(api: Cluster) -> None:
+    body = service(clusterIP="None")
+    del body["spec"]["selector"]
+    made = (await api.client.create(SERVICES, body, "default"))["spec"]
+    assert (made["clusterIPs"], made["ipFamilies"], made["ipFamilyPolicy"]) == (
+        ["None"],
+        ["IPv4", "IPv6"],
+        "RequireDualStack",
+    )

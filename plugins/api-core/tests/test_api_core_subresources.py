@@ -6,7 +6,15 @@ import pytest
 
 from kubrick_api.errors import StatusError
 from kubrick_api.names import GVR
-from kubrick_api_core import BINDINGS, COMPONENT_STATUSES, NAMESPACES, PODS, REPLICATION_CONTROLLERS, SERVICE_ACCOUNTS
+from kubrick_api_core import (
+    BINDINGS,
+    COMPONENT_STATUSES,
+    NAMESPACES,
+    PODS,
+    REPLICATION_CONTROLLERS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from kubrick_testing import Cluster, build, run_cluster
 
 Object = dict[str, Any]
@@ -41,7 +49,7 @@ async def test_a_binding_places_a_pod_once(api: Cluster) -> None:
         await bind(api, "n2")
     assert caught.value.code == 409
     assert caught.value.message == (
-        'Operation cannot be fulfilled on pods "web": pod web is already assigned to node "n1"'
+        'Operation cannot be fulfilled on pods/binding "web": pod web is already assigned to node "n1"'
     )
 
 
@@ -166,13 +174,24 @@ async def test_a_resize_changes_resources_only(api: Cluster) -> None:
     patch = {"spec": {"containers": [{"name": "web", "resources": {"requests": {"cpu": "2"}}}]}}
     after = await api.client.patch(PODS, "web", patch, "default", kind="strategic", subresource="resize")
     assert after["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "2"}
+    same = await api.client.patch(PODS, "web", {"spec": {"hostname": "x"}}, "default", subresource="resize")
+    assert same == after
+    disk = {"spec": {"containers": [{"name": "web", "resources": {"requests": {"ephemeral-storage": "1Gi"}}}]}}
     with pytest.raises(StatusError, match="only cpu and memory resources are mutable"):
-        await api.client.patch(PODS, "web", {"spec": {"hostname": "x"}}, "default", subresource="resize")
+        await api.client.patch(PODS, "web", disk, "default", kind="strategic", subresource="resize")
 
 
-async def test_component_statuses_show_what_runs(api: Cluster) -> None:
-    found = await api.client.list(COMPONENT_STATUSES)
-    assert "apiserver" in [item["metadata"]["name"] for item in found["items"]]
+async def test_component_statuses_show_what_runs_by_kubernetes_names() -> None:
+    async with run_cluster("control-plane") as cluster:
+        client = cluster.client
+        found = (await client.list(COMPONENT_STATUSES))["items"]
+        assert [each["metadata"]["name"] for each in found] == ["controller-manager", "etcd-0", "scheduler"]
+        (one,) = (await client.list(COMPONENT_STATUSES, field_selector="metadata.name=etcd-0"))["items"]
+        assert one["conditions"] == [{"type": "Healthy", "status": "True", "message": "ok"}]
+        assert (await client.list(COMPONENT_STATUSES, label_selector="a=b"))["items"] == []
+        with pytest.raises(StatusError) as caught:
+            await client.get(COMPONENT_STATUSES, "etcd-1")
+        assert caught.value.code == 404
 
 
 async def test_tokens_need_somebody_who_signs_them() -> None:
@@ -183,3 +202,168 @@ async def test_tokens_need_somebody_who_signs_them() -> None:
         with pytest.raises(StatusError) as caught:
             await api.client.create(SERVICE_ACCOUNTS, request, "default", subresource="token", name="robot")
         assert caught.value.code == 501
+
+
+async def test_the_last_disruption_turns_the_budgets_condition(api: Cluster) -> None:
+    await running(api, allowed=1)
+    await evict(api)
+    (condition,) = (await api.client.get(BUDGETS, "b", "default"))["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == (
+        "DisruptionAllowed",
+        "False",
+        "InsufficientPods",
+    )
+
+
+async def unready(api: Cluster) -> None:
+    pod = await api.client.get(PODS, "web", "default")
+    status = {**pod["status"], "conditions": [{"type": "Ready", "status": "False"}]}
+    await api.client.update(PODS, {**pod, "status": status}, subresource="status")
+
+
+@pytest.mark.parametrize(("policy", "healthy", "goes"), [(None, 1, True), (None, 0, False), ("AlwaysAllow", 0, True)])
+async def test_an_unready_pod_goes_while_enough_are_healthy_or_always_if_so_allowed(
+    api: Cluster, policy: str | None, healthy: int, goes: bool
+) -> None:
+    await running(api, allowed=0)
+    await unready(api)
+    budget = await api.client.get(BUDGETS, "b", "default")
+    changed = {**budget, "spec": {**budget["spec"], "unhealthyPodEvictionPolicy": policy}}
+    budget = await api.client.update(BUDGETS, changed)
+    status = {**budget["status"], "currentHealthy": healthy, "observedGeneration": budget["metadata"]["generation"]}
+    await api.client.update(BUDGETS, {**budget, "status": status}, subresource="status")
+    if goes:
+        await evict(api)
+        assert "disruptedPods" not in (await api.client.get(BUDGETS, "b", "default"))["status"]
+    else:
+        with pytest.raises(StatusError) as caught:
+            await evict(api)
+        assert caught.value.code == 429
+    pod = await api.client.get(PODS, "web", "default")
+    assert ("deletionTimestamp" in pod["metadata"]) is goes
+
+
+async def test_an_eviction_waits_for_the_budget_to_be_counted(api: Cluster) -> None:
+    await running(api, allowed=1)
+    budget = await api.client.get(BUDGETS, "b", "default")
+    await api.client.update(BUDGETS, {**budget, "spec": {**budget["spec"], "minAvailable": 2}})
+    with pytest.raises(StatusError) as caught:
+        await evict(api)
+    assert (caught.value.code, caught.value.details) == (
+        429,
+        {
+            "retryAfterSeconds": 10,
+            "causes": [
+                {
+                    "reason": "DisruptionBudget",
+                    "message": "The disruption budget b is still being processed by the server.",
+                }
+            ],
+        },
+    )
+
+
+async def test_a_pod_under_two_budgets_stays(api: Cluster) -> None:
+    await running(api, allowed=1)
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "c"}, "spec": spec}
+    await api.client.create(BUDGETS, body, "default")
+    with pytest.raises(StatusError) as caught:
+        await evict(api)
+    assert (caught.value.code, caught.value.message) == (
+        500,
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+    )
+
+
+async def test_a_budget_that_selects_nothing_in_particular_guards_nothing(api: Cluster) -> None:
+    await running(api, allowed=0)
+    budget = await api.client.get(BUDGETS, "b", "default")
+    await api.client.delete(BUDGETS, "b", "default")
+    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}
+    await api.client.create(BUDGETS, {**body, "spec": {**budget["spec"], "selector": {}}}, "default")
+    await evict(api)
+    assert "deletionTimestamp" in (await api.client.get(PODS, "web", "default"))["metadata"]
+
+
+async def test_a_binding_names_a_node(api: Cluster) -> None:
+    await api.client.create(PODS, build.pod(), "default")
+    body = {**binding(""), "target": {"kind": "Pod"}}
+    with pytest.raises(StatusError) as caught:
+        await api.client.create(PODS, body, "default", subresource="binding", name="web")
+    assert (caught.value.code, caught.value.message) == (
+        500,
+        '[target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>", target.name: Required value]',
+    )
+
+
+@pytest.mark.parametrize("named", ["other", ""])
+@pytest.mark.parametrize(("subresource", "kind"), [("binding", "Binding"), ("eviction", "Eviction")])
+async def test_what_is_posted_below_a_pod_names_that_pod(api: Cluster, subresource: str, kind: str, named: str) -> None:
+    await api.client.create(PODS, build.pod(), "default")
+    body = binding("n1", named) if subresource == "binding" else eviction(named)
+    with pytest.raises(StatusError) as caught:
+        await api.client.create(PODS, body, "default", subresource=subresource, name="web")
+    assert (caught.value.code, caught.value.reason, caught.value.message) == (
+        400,
+        "BadRequest",
+        f"name in URL does not match name in {kind} object",
+    )
+
+
+async def token_refusal(api: Cluster, metadata: Object | None = None, **spec: Any) -> tuple[int, str]:
+    """What is said against a TokenRequest for the account "builder"."""
+    body = {"metadata": metadata or {}, "spec": spec}
+    with pytest.raises(StatusError) as caught:
+        await api.client.create(SERVICE_ACCOUNTS, body, "default", subresource="token", name="builder")
+    return caught.value.code, caught.value.message
+
+
+async def test_token_requests_are_refused_in_kubernetes_words(api: Cluster) -> None:
+    made = await api.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "builder"}}, "default")
+    await api.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, "default")
+    await api.client.create(PODS, build.pod(), "default")
+    invalid = 'TokenRequest.authentication.k8s.io "%s" is invalid: '
+    short = "spec.expirationSeconds: Invalid value: %d: may not specify a duration less than 10 minutes"
+    assert await token_refusal(api, expirationSeconds=599) == (422, invalid % "" + short % 599)
+    assert await token_refusal(api, expirationSeconds=0) == (422, invalid % "" + short % 0)
+    assert await token_refusal(api, expirationSeconds=(1 << 32) + 1) == (
+        422,
+        invalid % ""
+        + "spec.expirationSeconds: Invalid value: 4294967297: may not specify a duration larger than 2^32 seconds",
+    )
+    assert await token_refusal(api, {"name": "other"}) == (
+        422,
+        invalid % "builder" + 'metadata.name: Invalid value: "other": must match the service account name if specified',
+    )
+    assert await token_refusal(api, {"uid": "old"}) == (
+        409,
+        'Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "builder": the UID in the token request '
+        f"(old) does not match the UID of the service account ({made['metadata']['uid']})",
+    )
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    assert await token_refusal(api, boundObjectRef=reference) == (
+        400,
+        "cannot bind token to object of type apps/v1, Kind=Deployment",
+    )
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": "web"}
+    assert await token_refusal(api, boundObjectRef=reference) == (
+        400,
+        'cannot bind token for serviceaccount "builder" to pod running with different serviceaccount name.',
+    )
+    assert await token_refusal(api, boundObjectRef={**reference, "name": "gone"}) == (404, 'pods "gone" not found')
+    reference = {"apiVersion": "v1", "kind": "Secret", "name": "s", "uid": "old"}
+    await api.client.create(SECRETS, {"metadata": {"name": "s"}}, "default")
+    assert await token_refusal(api, boundObjectRef=reference) == (
+        409,
+        'Operation cannot be fulfilled on Secret "s": the UID in the bound object reference (old) does not match '
+        "the UID in record. The object might have been deleted and then recreated",
+    )
+
+
+async def test_an_account_refers_to_secrets_by_name(api: Cluster) -> None:
+    secrets = [{"name": "s", "namespace": "elsewhere", "kind": "Secret", "uid": "u"}]
+    made = await api.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "robot"}, "secrets": secrets}, "default")
+    assert made["secrets"] == [{"name": "s"}]
+    changed = await api.client.update(SERVICE_ACCOUNTS, {**made, "secrets": [*secrets, {"name": "t", "uid": "v"}]})
+    assert changed["secrets"] == [{"name": "s"}, {"name": "t"}]

@@ -28,7 +28,7 @@ def obj(**fields: Any) -> Object:
         (
             EndpointSliceStrategy(),
             obj(addressType="IPv4", endpoints=[{"addresses": ["::1"]}]),
-            'endpoints[0].addresses[0]: Invalid value: "::1": must be a valid IPv4 address',
+            'endpoints[0].addresses: Invalid value: "::1": must be an IPv4 address',
         ),
     ],
 )

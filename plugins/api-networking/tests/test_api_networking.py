@@ -6,12 +6,9 @@ from typing import Any
 import pytest
 
 from kubrick_api.resource import Strategy
-from kubrick_api_networking.networks import (
-    IngressStrategy,
-    IPAddressStrategy,
-    NetworkPolicyStrategy,
-    ServiceCIDRStrategy,
-)
+from kubrick_api_networking.ingresses import IngressStrategy
+from kubrick_api_networking.networks import IPAddressStrategy, ServiceCIDRStrategy
+from kubrick_api_networking.policies import NetworkPolicyStrategy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,7 +20,7 @@ def obj(**spec: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("strategy", "made", "wanted"),
     [
-        (IngressStrategy(), obj(), "spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"),
+        (IngressStrategy(), obj(), "spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"),
         (
             IngressStrategy(),
             obj(rules=[{"http": {"paths": [{"backend": {"service": {"name": "s", "port": {"number": 80}}}}]}}]),

@@ -21,4 +21,4 @@ def test_system_names_and_values_are_the_systems() -> None:
 
 def test_a_value_does_not_change() -> None:
     (error,) = PriorityClassStrategy().validate_update(named("mine", 2), named("mine", 1))
-    assert str(error) == "value: Forbidden: may not be changed in an update."
+    assert str(error) == "value: Invalid value: 2: field is immutable"

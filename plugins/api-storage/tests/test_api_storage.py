@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from kubrick_api.resource import Strategy
-from kubrick_api_storage.classes import CSIDriverStrategy, StorageClassStrategy, VolumeAttachmentStrategy
+from kubrick_api_storage.classes import StorageClassStrategy
+from kubrick_api_storage.drivers import CSIDriverStrategy, VolumeAttachmentStrategy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubrick_api.codec import copy, decode, encode, restamp, revision_of, stamp_offset
+from kubrick_api.codec import copy, decode, encode, glance, restamp, revision_of, stamp_offset
 from kubrick_api.names import GVK, GVR
 from kubrick_api.resource import Resource
 from kubrick_kernel.store import Item
@@ -74,3 +74,24 @@ def test_a_copy_is_equal_and_shares_no_container(value: Any) -> None:
     assert other == value
     if isinstance(value, (dict, list)):
         assert other is not value
+
+
+def test_a_glance_keeps_nothing_and_sees_what_was_kept() -> None:
+    value, offset = encode({"metadata": {"name": "a"}}, PODS)
+    item = Item(b"k", stamped(value, offset, 7), 7, 7)
+    assert glance(item) == orjson.loads(item.value)
+    assert item.memo is None
+    assert glance(item) is not glance(item)
+    assert decode(item) is glance(item)
+
+
+class Text(str):
+    pass
+
+
+def test_what_is_no_json_is_copied_all_the_same() -> None:
+    value = {1: ["a", {"b": Text("c")}], "set": {1}}
+    made = copy(value)
+    assert made == value
+    assert made[1] is not value[1]
+    assert made[1][1] is not value[1][1]  # type: ignore[index]

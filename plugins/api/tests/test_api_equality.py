@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kubrick_api.equality import differences, identical, same
+from kubrick_api.equality import differences, identical, same, unified_diff
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,11 @@ def test_differences_name_the_path_and_both_values() -> None:
         "-spec.gone: 1",
         "+spec.new: [2]",
     ]
+
+
+def test_a_unified_diff_shows_the_lines_around_and_leaves_out_what_says_nothing() -> None:
+    before = {"a": 1, "b": {"c": [], "d": None}, "e": "x", "list": [{"k": "v"}]}
+    assert unified_diff(before, {**before, "e": "y"}) == (
+        '@@ -1,6 +1,6 @@\n {\n  "a": 1,\n- "e": "x",\n+ "e": "y",\n  "list": [\n   {\n    "k": "v"\n'
+    )
+    assert unified_diff(before, before) == ""

@@ -240,3 +240,77 @@ def test_object_metadata_merges_finalizers_and_owners() -> None:
     out = strategic_merge(kind, old, {"finalizers": ["c/z"], "ownerReferences": [{"uid": "2", "name": "m"}]})
     assert out["finalizers"] == ["c/z", "a/x", "b/y"]
     assert [reference["uid"] for reference in out["ownerReferences"]] == ["2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "code", "message"),
+    [
+        ({"$patch": "what", "a": 1}, 500, "unknown patch type: what in map: map[$patch:what a:1]"),
+        (
+            {"spec": {"containers": [{"image": "x"}]}},
+            500,
+            "map: map[image:x] does not contain declared merge key: name",
+        ),
+        (
+            {"spec": {"containers": [{"$patch": "delete"}]}},
+            500,
+            "map: map[$patch:delete] does not contain declared merge key: name",
+        ),
+        (
+            {"spec": {"containers": [{"$patch": "merge", "name": "a"}]}},
+            500,
+            "merging lists cannot yet be specified in the patch",
+        ),
+        (
+            {"spec": {"containers": [1]}},
+            500,
+            "list element types are not identical: [[map[image:i name:a]] [1]]",
+        ),
+        ({"spec": {"$retainKeys": "containers"}}, 400, "invalid patch format of retainKeys"),
+        ({"spec": {"$setElementOrder/containers": {}}}, 500, "expected a []interface {}, but received a "
+         "map[string]interface {}"),
+        ({"spec": {"$setElementOrdercontainers": []}}, 400, "invalid patch format of setElementOrder list"),
+        ({"metadata": {"$deleteFromPrimitiveListfinalizers": []}}, 400, "invalid patch format of primitive list"),
+        (
+            {"spec": {"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "b"}]}},
+            500,
+            "The order in patch list:\n[map[name:b]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n",
+        ),
+    ],
+)  # fmt: skip
+def test_a_strategic_patch_is_refused_in_gos_words(patch: dict[str, Any], code: int, message: str):
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "i"}]}}
+    with pytest.raises(StatusError) as refused:
+        strategic_merge(THING, pod, patch)
+    assert (refused.value.code, refused.value.message) == (code, message)
+
+
+def test_what_retain_keys_leaves_out_may_not_be_patched_but_other_directives_may():
+    old = thing(strategy={"type": "Rolling", "rolling": {"x": 1}})
+    kept = {"$retainKeys": ["type"], "type": "Recreate"}
+    assert strategic_merge(THING, old, {"spec": {"strategy": kept}})["spec"]["strategy"] == {"type": "Recreate"}
+    with pytest.raises(StatusError) as refused:
+        strategic_merge(THING, old, {"spec": {"strategy": {**kept, "rolling": {"y": 1}}}})
+    assert refused.value.code == 422
+    labelled = {"metadata": {"finalizers": ["a", "b"], "name": "p"}}
+    patch = {"$retainKeys": ["finalizers"], "$deleteFromPrimitiveList/finalizers": ["a"]}
+    assert strategic_merge(THING, labelled, {"metadata": patch})["metadata"] == {"finalizers": ["b"]}
+
+
+def test_minus_one_adds_at_the_end_and_names_the_last_item():
+    assert json_patch({"a": [1, 2]}, [{"op": "add", "path": "/a/-1", "value": 3}]) == {"a": [1, 2, 3]}
+    assert json_patch({"a": [1, 2]}, [{"op": "remove", "path": "/a/-1"}]) == {"a": [1]}
+
+
+@pytest.mark.parametrize("index", ["1_0", " 1", "٣", "9" * 30, "-3", "3", ""])
+def test_what_is_no_index_is_rejected(index: str):
+    with pytest.raises(StatusError) as refused:
+        json_patch({"a": [1, 2]}, [{"op": "replace", "path": f"/a/{index}", "value": 3}])
+    assert refused.value.code == 422
+
+
+def test_copies_that_double_what_is_there_come_to_an_end():
+    grow = [{"op": "copy", "from": "/a", "path": f"/a/x{n}"} for n in range(200)]
+    with pytest.raises(StatusError) as refused:
+        json_patch({"a": {"b": "c" * 100}}, grow)
+    assert refused.value.code == 422

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from kubrick_api.catalog import Catalog
 from kubrick_api.groups import load_groups
-from kubrick_api.protobuf import MAGIC, MalformedProtobuf, Protobuf, varint, wire_fields
+from kubrick_api.protobuf import MAGIC, Protobuf
+from kubrick_api.wire import MalformedProtobuf, varint, wire_fields
 
 PACKAGES = [
     f"kubrick_api_{group}"

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
 
+from kubrick_api.catalog import Catalog
 from kubrick_api.errors import StatusError, forbidden
 from kubrick_api.storage import Reader
 from kubrick_api_core import CONFIG_MAPS, NODES, PODS, SERVICE_ACCOUNTS, SERVICES
 from kubrick_api_discovery import ENDPOINT_SLICES
 from kubrick_apiserver.admission import Attributes
+from kubrick_apiserver.bootstrap import Bootstrap
 from kubrick_apiserver.chain import AdmissionChain
 from kubrick_apiserver.connect.log import checked
 from kubrick_apiserver.connect.pods import container_of
@@ -230,13 +232,34 @@ async def greet(stream: trio.SocketStream) -> None:
     request = b""
     while b"\r\n\r\n" not in request:
         request += await stream.receive_some(65536)
-    told = request.split(b"\r\n")[0] + b" " + str(b"uthorization" in request).encode()
+    lines = request.split(b"\r\n")
+    told = lines[0] + b" " + str(b"uthorization" in request).encode()
+    if b"GET /trace " in request:
+        told = next(line for line in lines if line.lower().startswith(b"traceparent:"))
     if b"Upgrade: echo" in request:
         await stream.send_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
         async for data in stream:
             await stream.send_all(data.upper())
         return
     await stream.send_all(b"HTTP/1.1 203 Fine\r\nX-Pod: web\r\nContent-Length: %d\r\n\r\n%b" % (len(told), told))
+
+
+async def _store_slice(cluster: Cluster, port: int) -> None:
+    """The endpoint of "web", written as the server writes its own: no client may name a loopback address, and a
+    test that stays on this machine has no other."""
+    made = {
+        "kind": "EndpointSlice",
+        "apiVersion": "discovery.k8s.io/v1",
+        "metadata": {
+            "name": "web-1",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "web"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}, "nodeName": "far"}],
+        "ports": [{"port": port, "name": "", "protocol": "TCP"}],
+    }
+    await Bootstrap(cluster.kernel, cluster.kernel.find(Catalog), {}).write([made])
 
 
 @asynccontextmanager
@@ -255,16 +278,7 @@ async def proxied(tmp_path: Any) -> AsyncIterator[tuple[Web, int]]:
         status = {"status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}
         await client.patch(PODS, "web", status, "default", subresource="status")
         await client.create(SERVICES, build.service("web"))
-        await client.create(
-            ENDPOINT_SLICES,
-            {
-                "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
-                "addressType": "IPv4",
-                "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}, "nodeName": "far"}],
-                "ports": [{"port": port, "name": ""}],
-            },
-            "default",
-        )
+        await _store_slice(web.cluster, port)
         yield web, port
         nursery.cancel_scope.cancel()
 
@@ -275,6 +289,14 @@ async def test_the_proxy_passes_requests_on_without_credentials(name: str, tmp_p
         async with proxied(tmp_path) as (web, _):
             code, body = await web("GET", f"/api/v1/namespaces/default/{name}/proxy/a%20b/c?x=1&y=%2F")
             assert (code, body) == (203, b"GET /a%20b/c?x=1&y=%2F HTTP/1.1 False")
+
+
+async def test_a_trace_goes_on_behind_the_proxy(tmp_path: Any) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with trio.fail_after(20):
+        async with proxied(tmp_path) as (web, _):
+            _, body = await web("GET", "/api/v1/namespaces/default/pods/web/proxy/trace", f"Traceparent: {trace}")
+            assert body.lower() == f"traceparent: {trace}".encode()
 
 
 async def test_the_proxy_passes_upgrades_on(tmp_path: Any) -> None:

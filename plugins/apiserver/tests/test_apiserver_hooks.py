@@ -16,7 +16,8 @@ from kubrick_apiserver.admission import Attributes
 from kubrick_apiserver.auth import Access, Authenticator, Authorizer, Credentials, ResourceRules
 from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Reconcile
-from kubrick_apiserver.metrics import Exposition
+from kubrick_apiserver.exposition import Exposition
+from kubrick_apiserver.flow import FlowControl
 from kubrick_apiserver.server import APIServer
 from kubrick_apiserver.web import Handler, Request, Response
 from kubrick_client import connect
@@ -66,12 +67,41 @@ class NoGold:
             raise forbidden(attributes.resource, attributes.name, "all gold stays in the cave")
 
 
+class Turn:
+    """Forty may come in, and then nobody."""
+
+    headers = (("X-Door", "open"),)
+
+    def __init__(self, door: "Door") -> None:
+        self.door = door
+        door.inside += 1
+        self.is_running = door.inside <= 40
+
+    async def wait(self, seconds: float) -> bool:
+        return False
+
+    def leave(self, now: float) -> None:
+        self.door.inside -= 1
+
+    def watch(self, change: int) -> None:
+        pass
+
+
+class Door:
+    def __init__(self) -> None:
+        self.inside = 0
+
+    def enter(self, request: Request, now: float) -> Turn:
+        return Turn(self)
+
+
 class Asked:
     """A connection, as far as the server looks at it."""
 
     def __init__(self) -> None:
         self.certificate: bytes | None = None
         self.deadline = 0.0
+        self.peer = "192.0.2.7"
         self.pulse = Pulse(TrioClock())
 
 
@@ -85,6 +115,11 @@ class Stranger:
 
     def __init__(self) -> None:
         self.well = True
+        self.flow = Door()
+
+    @hookimpl
+    def kubrick_register_flow_control(self, kernel: Kernel) -> FlowControl | None:
+        return self.flow
 
     @hookimpl
     def kubrick_register_authenticators(self, kernel: Kernel) -> Sequence[Authenticator]:
@@ -173,6 +208,10 @@ async def test_a_plugin_takes_part_in_everything_the_server_does() -> None:
         message = Message("GET", "/riddle", {"authorization": "Bearer open sesame"}, b"", True)
         answer = await server.filters(message, Asked())
         assert (answer.status, answer.body) == (200, b"what opens at a word?")
+        assert ("X-Door", "open") in answer.headers
+        assert stranger.flow.inside == 0
+        stranger.flow.inside = 40
+        assert (await server.filters(message, Asked())).status == 429
         kernel.shutdown()
 
 
@@ -182,7 +221,7 @@ async def test_bootstrap_objects_are_written_once_and_reconciled() -> None:
         await nursery.start(kernel.run)
         revision = kernel.bus.revision
         server = kernel.find(APIServer)
-        assert revision == 1, "everything in one transaction"
+        assert revision == 2, "everything in one transaction, then the default range is said to be ready"
         await server._bootstrap("127.0.0.1", 6443)
         assert kernel.bus.revision == revision, "nothing to do the second time"
         await server._bootstrap("192.0.2.7", 6444)

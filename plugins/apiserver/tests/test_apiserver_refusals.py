@@ -269,7 +269,8 @@ CASES: list[Case] = [
         {"Accept": "text/html"},
         406,
         "NotAcceptable",
-        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf",
     ),
     (
         "resourceVersion",

@@ -53,11 +53,11 @@ class Served:
 
 
 @asynccontextmanager
-async def served(data_dir: Path, **settings: Any) -> AsyncIterator[Served]:
+async def served(data_dir: Path, disable: tuple[str, ...] = (), **settings: Any) -> AsyncIterator[Served]:
     tokens = data_dir / "tokens.csv"
     tokens.write_text(TOKENS)
     settings = {"listen": "127.0.0.1:0", "token_file": str(tokens), **settings}
-    composition = Composition(profile="api", store="memory", plugins={"apiserver": settings})
+    composition = Composition(profile="api", disable=disable, store="memory", plugins={"apiserver": settings})
     kernel = Kernel(composition, data_dir=data_dir, seed=1)
     async with trio.open_nursery() as nursery:
         await nursery.start(kernel.run)
@@ -311,7 +311,15 @@ async def test_a_body_over_the_limit_is_413_and_one_below_is_read(tmp_path: Path
         config_map["data"] = {"x": "y" * 400_000}
         refused = await client.post(url, json=config_map)
         assert refused.status_code == 413
-        assert refused.json()["reason"] == "RequestEntityTooLarge"
+        assert refused.json() == {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": "Request entity too large: limit is 300000",
+            "reason": "RequestEntityTooLarge",
+            "code": 413,
+        }
 
 
 async def test_large_answers_are_compressed_for_those_who_accept_it(tmp_path: Path) -> None:
@@ -349,7 +357,7 @@ async def test_shutting_down_ends_watches_cleanly_and_closes_the_port(tmp_path: 
 
 
 async def test_too_many_requests_at_once_are_turned_away(tmp_path: Path) -> None:
-    async with served(tmp_path, max_requests_inflight=0) as server:
+    async with served(tmp_path, ("flow-control",), max_requests_inflight=0) as server:
         async with server.client("bob-token") as client:
             refused = await client.get("/version")
             assert (refused.status_code, refused.text) == (429, "Too many requests, please try again later.\n")

@@ -232,7 +232,7 @@ async def test_others_can_check_tokens_by_themselves(autojump_clock: trio.testin
 async def test_the_server_answers_the_discovery_paths(autojump_clock: trio.testing.MockClock) -> None:
     async with served() as cluster:
         further = cluster.kernel.find(APIServer)._further_paths()
-        assert set(further) == {CONFIGURATION, KEYS}
+        assert set(further) >= {CONFIGURATION, KEYS}
 
 
 @pytest.mark.parametrize("kind", ["P-256", "P-384", "RSA"])

@@ -182,3 +182,11 @@ async def test_an_informer_survives_ends_errors_expiry_and_pages(
         assert versions == ["5", "9", "10", "20"]
         assert "continue=next" in requests[7]
     assert "not yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"", b"[]", b'"fine"'])
+async def test_an_answer_that_is_no_object_is_a_refusal_too(body: bytes) -> None:
+    async with scripted(reply(200, body)) as (client, _):
+        with pytest.raises(StatusError, match=r"the answer 200 of 127\.0\.0\.1 is no object") as refused:
+            await client.get(CONFIG_MAPS, "a", "default")
+    assert (refused.value.code, refused.value.reason) == (500, "InternalError")

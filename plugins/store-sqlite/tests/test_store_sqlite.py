@@ -7,9 +7,10 @@ import pytest
 import trio
 
 from kubrick_kernel import Composition, ConfigurationError, Kernel, Profile, Put, build_plugin_manager, hookimpl
-from kubrick_kernel.clock import Clock
+from kubrick_kernel.clock import Clock, SystemClock
 from kubrick_kernel.testing.machine import store_machine
 from kubrick_kernel.testing.store import Engine, store_checks
+from kubrick_store_sqlite.disk import COLUMNS, Disk, Parameters
 from kubrick_store_sqlite.engine import FILE, SqliteStore
 
 
@@ -63,3 +64,51 @@ def test_a_store_without_a_data_directory_is_refused() -> None:
 def test_a_misspelt_setting_says_what_is_allowed(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="'full' or 'normal'"):
         kernel_with({"synchronous": "of"}, tmp_path)
+
+
+async def test_what_is_asked_for_at_once_is_written_as_one_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    append = Disk.append
+
+    def counted(disk: Disk, parameters: Parameters) -> None:
+        written.append(len(parameters) // COLUMNS)
+        append(disk, parameters)
+
+    monkeypatch.setattr(Disk, "append", counted)
+    revisions: list[int] = []
+
+    async def commit(store: SqliteStore, number: int) -> None:
+        revisions.append((await store.commit([Put(b"pods/%d" % number, b"x", expect=0)])).revision)
+
+    async with trio.open_nursery() as nursery:
+        store = SqliteStore(tmp_path, SystemClock())
+        await nursery.start(store.run)
+        async with trio.open_nursery() as writers:
+            for number in range(40):
+                writers.start_soon(commit, store, number)
+        nursery.cancel_scope.cancel()
+    assert sorted(revisions) == list(range(1, 41))
+    assert sum(written) == 40
+    assert len(written) <= 3
+
+
+async def test_closing_the_store_sees_to_what_was_asked_for(tmp_path: Path) -> None:
+    done: list[int] = []
+
+    async def commit(number: int) -> None:
+        done.append((await store.commit([Put(b"pods/%d" % number, b"x")])).revision)
+
+    async with trio.open_nursery() as writers, trio.open_nursery() as nursery:
+        store = SqliteStore(tmp_path, SystemClock())
+        await nursery.start(store.run)
+        for number in range(20):
+            writers.start_soon(commit, number)
+        await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        store = SqliteStore(tmp_path, SystemClock())
+        await nursery.start(store.run)
+        assert len((await store.range(b"pods/")).items) == len(done) == 20
+        nursery.cancel_scope.cancel()

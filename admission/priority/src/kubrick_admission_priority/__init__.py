@@ -32,11 +32,22 @@ SYSTEM_CLASSES = (
 
 
 class Priority:
-    """For pods."""
+    """For pods. `changed` gives a revision since which no PriorityClass has changed: the default one is looked
+    for only when there are others."""
 
     name = "Priority"
     order = 60
     exact = True
+
+    def __init__(self, changed: Callable[[], int]) -> None:
+        self._changed = changed
+        self._known: tuple[int, Object | None] = (-1, None)
+
+    def _default(self, reader: "Reader") -> Object | None:
+        changed = self._changed()
+        if changed != self._known[0]:
+            self._known = changed, default_class(reader)
+        return self._known[1]
 
     def handles(self, attributes: "Attributes") -> bool:
         resource = attributes.resource
@@ -51,7 +62,8 @@ class Priority:
         assert attributes.object is not None
         spec = attributes.object.setdefault("spec", {})
         if attributes.operation == "CREATE":
-            _resolve(attributes, spec)
+            default = None if spec.get("priorityClassName") else self._default(attributes.reader)
+            _resolve(attributes, spec, default)
         else:
             _keep(spec, (attributes.old_object or {}).get("spec") or {})
 
@@ -89,15 +101,16 @@ def default_class(reader: "Reader") -> Object | None:
     return min(defaults, key=lambda each: int(each["value"]), default=None)
 
 
-def _resolve(attributes: "Attributes", spec: Object) -> None:
-    """Fill in priority and preemptionPolicy of a new pod. Raises 403."""
+def _resolve(attributes: "Attributes", spec: Object, default: Object | None) -> None:
+    """Fill in priority and preemptionPolicy of a new pod; one that names no class has the default one, if there is
+    one. Raises 403."""
     name = spec.get("priorityClassName")
     if name:
         found = attributes.reader.get(PRIORITY_CLASSES, "", name)
         if found is None:
             raise refusal(attributes, f"no PriorityClass with name {name} was found")
     else:
-        found = default_class(attributes.reader)
+        found = default
         if found is not None:
             spec["priorityClassName"] = found["metadata"]["name"]
     priority = found["value"] if found is not None else 0
@@ -133,7 +146,8 @@ def _keep(spec: Object, old: Object) -> None:
 
 @hookimpl
 def kubrick_register_admission(kernel: "Kernel") -> "Sequence[AdmissionPlugin]":
-    return (Priority(), OneDefault())
+    classes = kernel.bus.topic(f"{PRIORITY_CLASSES.qualified}/".encode())
+    return (Priority(lambda: classes.changed), OneDefault())
 
 
 @hookimpl

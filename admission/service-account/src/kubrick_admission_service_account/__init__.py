@@ -27,6 +27,7 @@ VOLUME = "kube-api-access-"
 TOKEN_SECONDS = 3607
 """An hour, and a few seconds by which such tokens can be told from others."""
 ROOT_CA = "kube-root-ca.crt"
+PAIRS = tuple(first + second for first in NAME_ALPHABET for second in NAME_ALPHABET)
 ATTEMPTS = 10
 INTERVAL = 0.1
 """How often and how long to wait for the default account of a namespace that was just made."""
@@ -158,6 +159,14 @@ def _secret_references(value: Any) -> Iterator[str]:
             yield from _secret_references(inner)
 
 
+def suffix(number: float) -> str:
+    """Five letters and digits for a number in [0, 1)."""
+    rest, last = divmod(int(number * len(NAME_ALPHABET) ** 5), len(NAME_ALPHABET))
+    first, second = divmod(rest, len(PAIRS))
+    return PAIRS[first] + PAIRS[second] + NAME_ALPHABET[last]
+
+
 @hookimpl
 def kubrick_register_admission(kernel: "Kernel") -> "Sequence[AdmissionPlugin]":
-    return (ServiceAccount(lambda: "".join(kernel.random.choices(NAME_ALPHABET, k=5))),)
+    number = kernel.random.random
+    return (ServiceAccount(lambda: suffix(number())),)

@@ -4,11 +4,8 @@ from typing import TYPE_CHECKING
 
 from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
-from kubrick_api_admissionregistration.registrations import (
-    PolicyBindingStrategy,
-    PolicyStrategy,
-    WebhookConfigurationStrategy,
-)
+from kubrick_api_admissionregistration.policies import PolicyBindingStrategy, PolicyStrategy
+from kubrick_api_admissionregistration.webhooks import WebhookConfigurationStrategy
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
@@ -20,7 +17,7 @@ def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
         Parts(
             strategies={
                 "mutatingadmissionpolicies": PolicyStrategy("mutations"),
-                "mutatingadmissionpolicybindings": PolicyBindingStrategy(),
+                "mutatingadmissionpolicybindings": PolicyBindingStrategy(mutating=True),
                 "mutatingwebhookconfigurations": WebhookConfigurationStrategy(mutating=True),
                 "validatingadmissionpolicies": PolicyStrategy("validations"),
                 "validatingadmissionpolicybindings": PolicyBindingStrategy(),

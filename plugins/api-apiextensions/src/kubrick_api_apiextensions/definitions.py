@@ -3,8 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from kubrick_api.errors import FieldError, invalid_value, required
+from kubrick_api.errors import FieldError, invalid_value
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
+from kubrick_api_apiextensions.definition_validation import (
+    validate_definition,
+    validate_definition_update,
+    validate_names,
+)
+
+NAMED = 'must be spec.names.plural+"."+spec.group'
 
 
 class CustomResourceDefinitionStrategy(Strategy):
@@ -22,26 +30,38 @@ class CustomResourceDefinitionStrategy(Strategy):
         if not names.get("listKind") and kind:
             names["listKind"] = f"{kind}List"
 
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        stored = [version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")]
+        obj["status"] = {"storedVersions": stored}
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        """Objects may be stored in whatever has been the storage version."""
+        super().prepare_for_update(obj, old, context)
+        if context.subresource:
+            return
+        status = obj.get("status") or {}
+        stored = status.get("storedVersions") or []
+        for version in obj["spec"].get("versions") or ():
+            if version.get("storage") and version["name"] not in stored:
+                obj["status"] = {**status, "storedVersions": [*stored, version["name"]]}
+                break
+
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj.get("spec") or {}
-        names = spec.get("names") or {}
-        errors = [required(f"spec.{name}") for name in ("group", "scope") if not spec.get(name)]
-        errors += [required(f"spec.names.{name}") for name in ("plural", "kind") if not names.get(name)]
-        wanted = f"{names.get('plural', '')}.{spec.get('group', '')}"
-        if not errors and obj["metadata"].get("name") != wanted:
-            why = 'must be spec.names.plural+"."+spec.group'
-            errors.append(invalid_value("metadata.name", obj["metadata"].get("name"), why))
-        versions = spec.get("versions") or ()
-        stored = [version for version in versions if version.get("storage")]
-        if len(stored) != 1:
-            why = "must have exactly one version marked as storage version"
-            errors.append(invalid_value("spec.versions", versions, why))
-        errors += [
-            required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required")
-            for i, version in enumerate(versions)
-            if not (version.get("schema") or {}).get("openAPIV3Schema")
-        ]
-        return errors
+        spec, name = obj.get("spec") or {}, obj["metadata"].get("name") or ""
+        wanted = f"{(spec.get('names') or {}).get('plural') or ''}.{spec.get('group') or ''}"
+        prefix = obj["metadata"].get("generateName")
+        errors = [invalid_value("metadata.generateName", prefix, NAMED)] if prefix else []
+        if name != wanted:
+            errors.append(invalid_value("metadata.name", name, NAMED))
+        return [*errors, *validate_definition(obj)]
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return [*validate_definition(obj, old), *validate_definition_update(obj, old)]
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        names = (obj.get("status") or {}).get("acceptedNames") or {}
+        return list(validate_names(names, "status.acceptedNames"))
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         return [obj["metadata"]["name"], obj["metadata"].get("creationTimestamp")]

@@ -7,15 +7,17 @@ from typing import Any
 from kubrick_api.cells import age, containers_and_images, format_label_selector
 from kubrick_api.equality import same
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
+from kubrick_api.formats import at_most_whole, counts_nothing, int_or_percent
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
 from kubrick_api_apps.workloads import (
-    at_most_whole,
+    available_above_ready,
+    decremented,
     default_template,
     immutable_selector,
-    int_or_percent,
-    is_zero,
     not_above,
+    shown_strategy,
+    template_change_warnings,
     validate_counts,
     validate_selector_and_template,
     validate_status_counts,
@@ -46,6 +48,10 @@ class DeploymentStrategy(Strategy):
         default_template(spec)
         obj.setdefault("status", {})
 
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        obj["status"] = {}
+
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
         """As upstream, a status update may change annotations (the controller keeps the revision there),
         and a change of annotations counts as a new generation."""
@@ -62,8 +68,15 @@ class DeploymentStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
         return list(_validate(obj.get("spec") or {}))
 
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        spec, before = obj.get("spec") or {}, old.get("spec") or {}
+        return [*_validate(spec, before), *self.validate_update(obj, old)]
+
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(immutable_selector(obj, old))
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return template_change_warnings(obj, old)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(_status(obj.get("status") or {}, old.get("status") or {}))
@@ -81,9 +94,9 @@ class DeploymentStrategy(Strategy):
         ]
 
 
-def _validate(spec: Object) -> Iterator[FieldError]:
+def _validate(spec: Object, old: Object | None = None) -> Iterator[FieldError]:
     yield from validate_counts(spec, "replicas")
-    yield from validate_selector_and_template(spec, "deployment")
+    yield from validate_selector_and_template(spec, old)
     yield from _strategy(spec.get("strategy") or {}, "spec.strategy")
     yield from validate_counts(spec, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
     deadline = spec.get("progressDeadlineSeconds")
@@ -103,13 +116,13 @@ def _strategy(strategy: Object, path: str) -> Iterator[FieldError]:
         unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
         yield from int_or_percent(unavailable, f"{path}.rollingUpdate.maxUnavailable")
         yield from int_or_percent(surge, f"{path}.rollingUpdate.maxSurge")
-        if is_zero(unavailable) and is_zero(surge):
+        if counts_nothing(unavailable) and counts_nothing(surge):
             yield invalid_value(
                 f"{path}.rollingUpdate.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"
             )
         yield from at_most_whole(unavailable, f"{path}.rollingUpdate.maxUnavailable")
     else:
-        yield not_supported(path, strategy, ("Recreate", "RollingUpdate"))
+        yield not_supported(path, shown_strategy(strategy), ("Recreate", "RollingUpdate"))
 
 
 def _status(status: Object, old: Object) -> Iterator[FieldError]:
@@ -124,10 +137,5 @@ def _status(status: Object, old: Object) -> Iterator[FieldError]:
         "collisionCount",
     )
     yield from not_above(status, "replicas", *counts)
-    if (status.get("availableReplicas") or 0) > (status.get("readyReplicas") or 0):
-        yield invalid_value(
-            "status.availableReplicas", status["availableReplicas"], "cannot be greater than readyReplicas"
-        )
-    collisions = status.get("collisionCount") or 0
-    if collisions < (old.get("collisionCount") or 0):
-        yield invalid_value("status.collisionCount", collisions, "cannot be decremented")
+    yield from available_above_ready(status)
+    yield from decremented(status, old)

@@ -1,17 +1,21 @@
 """ReplicaSets and ControllerRevisions: defaults, validation and rows (pkg/apis/apps)."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import NONE, age, containers_and_images, format_label_selector
 from kubrick_api.equality import identical
-from kubrick_api.errors import FieldError, invalid_value
+from kubrick_api.errors import FieldError, invalid_value, required
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
 from kubrick_api.validation import IMMUTABLE, non_negative
 from kubrick_api_apps.workloads import (
+    available_above_ready,
     default_template,
     immutable_selector,
     not_above,
+    template_change_warnings,
     validate_counts,
     validate_selector_and_template,
     validate_status_counts,
@@ -29,24 +33,29 @@ class ReplicaSetStrategy(Strategy):
         default_template(spec)
         obj.setdefault("status", {}).setdefault("replicas", 0)
 
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        obj["status"] = {"replicas": 0}
+
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj.get("spec") or {}
-        return [
-            *validate_counts(spec, "replicas", "minReadySeconds"),
-            *validate_selector_and_template(spec, "deployment"),
-        ]
+        return list(_replica_set(obj.get("spec") or {}))
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        spec, before = obj.get("spec") or {}, old.get("spec") or {}
+        return [*_replica_set(spec, before), *self.validate_update(obj, old)]
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(immutable_selector(obj, old))
 
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return template_change_warnings(obj, old)
+
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         status = obj.get("status") or {}
         counts = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
-        errors = [*validate_status_counts(status, "replicas", *counts, "observedGeneration")]
+        errors = [*validate_status_counts(status, "replicas", *counts, "observedGeneration", "terminatingReplicas")]
         errors += not_above(status, "replicas", *counts)
-        if (status.get("availableReplicas") or 0) > (status.get("readyReplicas") or 0):
-            available = status["availableReplicas"]
-            errors.append(invalid_value("status.availableReplicas", available, "cannot be greater than readyReplicas"))
+        errors += available_above_ready(status)
         return errors
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
@@ -62,9 +71,15 @@ class ReplicaSetStrategy(Strategy):
         ]
 
 
+def _replica_set(spec: Object, old: Object | None = None) -> Iterator[FieldError]:
+    yield from validate_counts(spec, "replicas", "minReadySeconds")
+    yield from validate_selector_and_template(spec, old)
+
+
 class ControllerRevisionStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
-        return non_negative(obj.get("revision") or 0, "revision")
+        missing = [] if obj.get("data") is not None else [required("data", "data is mandatory")]
+        return missing + non_negative(obj.get("revision") or 0, "revision")
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         changed = not identical(obj.get("data"), old.get("data"))

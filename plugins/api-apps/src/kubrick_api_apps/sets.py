@@ -7,17 +7,43 @@ from typing import Any
 from kubrick_api.cells import age, containers_and_images, format_label_selector, format_labels
 from kubrick_api.equality import same
 from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
+from kubrick_api.formats import at_most_whole, counts_nothing, int_or_percent, invalids
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
-from kubrick_api.validation import name_is_dns_label
+from kubrick_api.validation import label_selector, name_is_dns_label, non_negative
 from kubrick_api_apps.workloads import (
-    at_most_whole,
+    available_above_ready,
+    decremented,
     default_template,
     immutable_selector,
-    int_or_percent,
-    is_zero,
+    is_empty,
+    not_above,
+    old_template,
+    parsed,
+    shown_strategy,
+    template_change_warnings,
     validate_counts,
-    validate_selector_and_template,
+    validate_match,
+    validate_required_selector,
+    validate_running,
+    validate_status_counts,
+)
+from kubrick_api_core.claim_validation import validate_claim_spec
+from kubrick_api_core.pod_validation import validate_pod_template
+from kubrick_api_core.pod_warnings import claim_spec_warnings
+
+RETENTION = ("Retain", "Delete")
+STATEFUL_COUNTS = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+DAEMON_COUNTS = (
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+    "observedGeneration",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "numberUnavailable",
+    "collisionCount",
 )
 
 UPDATABLE = (
@@ -75,6 +101,31 @@ class StatefulSetStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
         return list(_stateful(obj.get("spec") or {}))
 
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """Claims and templates were not always checked: what was wrong before may stay."""
+        spec, before = obj.get("spec") or {}, old.get("spec") or {}
+        return [*_stateful(spec, before), *self.validate_update(obj, old)]
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        claims = enumerate((obj.get("spec") or {}).get("volumeClaimTemplates") or ())
+        of_claims = [
+            warning
+            for i, claim in claims
+            for warning in claim_spec_warnings(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{i}].spec")
+        ]
+        limit = (obj.get("spec") or {}).get("revisionHistoryLimit")
+        negative = ["spec.revisionHistoryLimit: a negative value retains all historical revisions"]
+        return [*template_change_warnings(obj, old), *of_claims, *(negative if (limit or 0) < 0 else [])]
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        status = obj.get("status") or {}
+        return [
+            *validate_status_counts(status, "replicas", *STATEFUL_COUNTS, "observedGeneration", "collisionCount"),
+            *not_above(status, "replicas", *STATEFUL_COUNTS),
+            *available_above_ready(status, "cannot be greater than status.readyReplicas"),
+            *decremented(status, old.get("status") or {}),
+        ]
+
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         spec, before = obj.get("spec") or {}, old.get("spec") or {}
         changed = any(not same(spec.get(name), before.get(name)) for name in {*spec, *before} - {*UPDATABLE})
@@ -90,27 +141,75 @@ class StatefulSetStrategy(Strategy):
         ]
 
 
-def _stateful(spec: Object) -> Iterator[FieldError]:
-    if spec.get("podManagementPolicy") not in ("OrderedReady", "Parallel"):
-        policy = spec.get("podManagementPolicy")
+def _stateful(spec: Object, old: Object | None = None) -> Iterator[FieldError]:
+    policy = spec.get("podManagementPolicy")
+    if not policy:
+        yield required("spec.podManagementPolicy")
+    elif policy not in ("OrderedReady", "Parallel"):
         yield invalid_value("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'")
-    strategy = spec.get("updateStrategy") or {}
-    if strategy.get("type") == "OnDelete":
-        if strategy.get("rollingUpdate") is not None:
-            yield invalid_value(
-                "spec.updateStrategy.rollingUpdate",
-                strategy["rollingUpdate"],
-                "only allowed for updateStrategy 'RollingUpdate'",
-            )
-    elif strategy.get("type") == "RollingUpdate":
-        partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
-        if partition < 0:
-            path = "spec.updateStrategy.rollingUpdate.partition"
-            yield invalid_value(path, partition, "must be greater than or equal to 0")
-    else:
-        yield invalid_value("spec.updateStrategy", strategy, "must be 'RollingUpdate' or 'OnDelete'")
+    yield from _update_strategy(spec.get("updateStrategy") or {}, "spec.updateStrategy")
+    retention = spec.get("persistentVolumeClaimRetentionPolicy")
+    for name in ("whenDeleted", "whenScaled") if retention is not None else ():
+        if (retention or {}).get(name) not in RETENTION:
+            value = (retention or {}).get(name) or ""
+            yield not_supported(f"spec.persistentVolumeClaimRetentionPolicy.{name}", value, RETENTION)
+    if old is None:
+        claims: list[FieldError] = []
+        for i, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            validate_claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{i}].spec", claims)
+        yield from claims
     yield from validate_counts(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
-    yield from validate_selector_and_template(spec, "statefulset")
+    yield from non_negative((spec.get("ordinals") or {}).get("start") or 0, "spec.ordinals.start")
+    if spec.get("serviceName"):
+        yield from invalids("spec.serviceName", spec["serviceName"], name_is_dns_label(spec["serviceName"]))
+    yield from _stateful_template(spec, old)
+
+
+def _update_strategy(strategy: Object, at: str) -> Iterator[FieldError]:
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if not kind:
+        yield required(at)
+    elif kind == "OnDelete":
+        if rolling is not None:
+            shown = {name[0].upper() + name[1:]: value for name, value in rolling.items()}
+            yield invalid_value(f"{at}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'")
+    elif kind != "RollingUpdate":
+        yield invalid_value(at, shown_strategy(strategy), "must be 'RollingUpdate' or 'OnDelete'")
+    elif rolling is not None:
+        yield from non_negative(rolling.get("partition") or 0, f"{at}.rollingUpdate.partition")
+        unavailable = rolling.get("maxUnavailable")
+        if unavailable is not None:
+            here = f"{at}.rollingUpdate.maxUnavailable"
+            yield from int_or_percent(unavailable, here)
+            if counts_nothing(unavailable):
+                yield invalid_value(here, unavailable, "cannot be 0")
+            yield from at_most_whole(unavailable, here)
+
+
+def _stateful_template(spec: Object, old: Object | None) -> Iterator[FieldError]:
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    yield from validate_required_selector(selector, "statefulset")
+    readable = parsed(selector)
+    if readable is None:
+        yield invalid_value("spec.selector", selector)
+    else:
+        if selector is None or not is_empty(selector):
+            yield from validate_match(template, readable)
+        if old is None or not any(template_errors(old)):
+            yield from template_errors(spec, old)
+    yield from validate_running(template, "StatefulSet")
+
+
+def template_errors(spec: Object, old: Object | None = None) -> Iterator[FieldError]:
+    """The pods' template, with a volume for each claim that every pod will have."""
+    template = spec.get("template") or {}
+    pods = template.get("spec") or {}
+    known = {volume.get("name") for volume in pods.get("volumes") or ()}
+    names = [(claim.get("metadata") or {}).get("name") or "" for claim in spec.get("volumeClaimTemplates") or ()]
+    claimed = [{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in dict.fromkeys(names) if n not in known]
+    volumes = [*(pods.get("volumes") or ()), *claimed]
+    whole = {**template, "spec": {**pods, "volumes": volumes}} if volumes else template
+    yield from validate_pod_template(whole, "spec.template", old_template(old))
 
 
 class DaemonSetStrategy(Strategy):
@@ -140,8 +239,19 @@ class DaemonSetStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
         return list(_daemon(obj.get("spec") or {}))
 
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        spec, before = obj.get("spec") or {}, old.get("spec") or {}
+        return [*_daemon(spec, before), *self.validate_update(obj, old)]
+
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return list(immutable_selector(obj, old))
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return template_change_warnings(obj, old)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        status = obj.get("status") or {}
+        return [*_daemon_status(status), *decremented(status, old.get("status") or {})]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -167,24 +277,42 @@ def _zero(status: Object) -> Object:
     return status
 
 
-def _daemon(spec: Object) -> Iterator[FieldError]:
-    yield from validate_selector_and_template(spec, "daemonset")
-    yield from validate_counts(spec, "minReadySeconds", "revisionHistoryLimit")
-    strategy, at = spec.get("updateStrategy") or {}, "spec.updateStrategy"
+def _daemon(spec: Object, old: Object | None = None) -> Iterator[FieldError]:
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    yield from label_selector(selector, "spec.selector")
+    readable = parsed(selector)
+    if readable is not None:
+        yield from validate_match(template, readable)
+    if selector is not None and is_empty(selector):
+        yield invalid_value("spec.selector", selector, "empty selector is invalid for daemonset")
+    yield from validate_pod_template(template, "spec.template", old_template(old))
+    yield from validate_running(template, "DaemonSet")
+    yield from validate_counts(spec, "minReadySeconds")
+    yield from _daemon_strategy(spec.get("updateStrategy") or {}, "spec.updateStrategy")
+    yield from validate_counts(spec, "revisionHistoryLimit")
+
+
+def _daemon_strategy(strategy: Object, at: str) -> Iterator[FieldError]:
     if strategy.get("type") == "OnDelete":
         return
     if strategy.get("type") != "RollingUpdate":
-        yield not_supported(f"{at}.type", strategy.get("type"), ("RollingUpdate", "OnDelete"))
+        yield not_supported(at, shown_strategy(strategy), ("RollingUpdate", "OnDelete"))
         return
     rolling = strategy.get("rollingUpdate")
     if rolling is None:
         yield required(f"{at}.rollingUpdate")
         return
-    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
-    for name, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
-        yield from int_or_percent(value, f"{at}.rollingUpdate.{name}")
-        yield from at_most_whole(value, f"{at}.rollingUpdate.{name}")
-    if is_zero(unavailable) and is_zero(surge):
-        yield required(f"{at}.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0")
-    elif not is_zero(unavailable) and not is_zero(surge):
-        yield invalid_value(f"{at}.rollingUpdate.maxSurge", surge, "may not be set when maxUnavailable is non-zero")
+    names, here = ("maxUnavailable", "maxSurge"), f"{at}.rollingUpdate"
+    for check in (int_or_percent, at_most_whole):
+        for name in names:
+            yield from check(rolling.get(name), f"{here}.{name}")
+    unavailable, surge = (counts_nothing(rolling.get(name)) for name in names)
+    if unavailable and surge:
+        yield required(f"{here}.maxUnavailable", "cannot be 0 when maxSurge is 0")
+    elif not unavailable and not surge:
+        why = "may not be set when maxUnavailable is non-zero"
+        yield invalid_value(f"{here}.maxSurge", rolling["maxSurge"], why)
+
+
+def _daemon_status(status: Object) -> Iterator[FieldError]:
+    yield from validate_status_counts(status, *DAEMON_COUNTS)

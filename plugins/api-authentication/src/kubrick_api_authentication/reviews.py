@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from kubrick_api.errors import StatusError, invalid, required
-from kubrick_api.names import GVK
+from kubrick_api.errors import StatusError, bad_request
 from kubrick_api.resource import Object
 from kubrick_api.storage import Call, Storage, UserInfo, WriteContext
 from kubrick_api_authentication.contract import Authentication
@@ -47,10 +46,10 @@ class TokenReview:
         review: Object = call.body or {}
         spec = review.get("spec") or {}
         if not spec.get("token"):
-            raise invalid(GVK("authentication.k8s.io", "v1", "TokenReview"), "", [required("spec.token")])
+            raise bad_request("token is required for TokenReview in authentication")
         if not self.kernel.has(Authentication):
             raise StatusError(501, "", "this cluster has no authentication: enable the apiserver plugin")
-        status: dict[str, Any] = {}
+        status: dict[str, Any] = {"user": {}}
         try:
             user, audiences = await self.kernel.find(Authentication).review(spec["token"], spec.get("audiences") or ())
         except StatusError as error:
@@ -59,4 +58,6 @@ class TokenReview:
             status.update(authenticated=True, user=user_object(user))
             if audiences:
                 status["audiences"] = list(audiences)
+        elif "error" not in status:
+            status["error"] = "invalid bearer token"
         return {**review, "kind": "TokenReview", "apiVersion": API_VERSION, "status": status}

@@ -14,11 +14,13 @@ from kubrick_api.names import GVK
 from kubrick_api.resource import Object
 from kubrick_api.storage import Call, Storage, UserInfo, WriteContext
 from kubrick_api_authorization.contract import Authorization, Question
+from kubrick_api_authorization.selection import ignored, selector_errors
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 GROUP, VERSION = "authorization.k8s.io", "v1"
+ATTRIBUTES = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
 ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 BOTH = "cannot be specified in combination with resourceAttributes"
 
@@ -37,13 +39,13 @@ def question(spec: Object, user: UserInfo) -> Question:
     if attributes is None:
         path = spec.get("nonResourceAttributes") or {}
         return Question(user, path.get("verb") or "", path=path.get("path") or "/")
-    text = {key: value for key, value in attributes.items() if isinstance(value, str)}
+    text = {key: attributes[key] for key in ATTRIBUTES if attributes.get(key)}
     return Question(user, text.pop("verb", ""), **text)
 
 
 def user_of(spec: Object) -> UserInfo:
     """The user a SubjectAccessReview is about."""
-    extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
+    extra = {key.lower(): tuple(values) for key, values in (spec.get("extra") or {}).items()}
     return UserInfo(spec.get("user") or "", spec.get("uid") or "", tuple(spec.get("groups") or ()), extra)
 
 
@@ -80,33 +82,39 @@ class AccessReview:
             status["denied"] = True
         if reason:
             status["reason"] = reason
+        if trouble := ignored(spec.get("resourceAttributes") or {}):
+            status["evaluationError"] = trouble
         return {**review, "kind": self.kind, "apiVersion": f"{GROUP}/{VERSION}", "status": status}
 
     def _check(self, call: Call, review: Object, spec: Object) -> None:
         errors = list(_attributes(spec))
         if not self.own:
             errors += _subject(spec)
+        errors += selector_errors(spec.get("resourceAttributes") or {})
+        metadata = review.get("metadata") or {}
+        hidden = ("managedFields", "namespace") if self.local else ("managedFields",)
+        if not empty({key: value for key, value in metadata.items() if key not in hidden}):
+            why = "must be empty except for namespace" if self.local else "must be empty"
+            errors.append(invalid_value("metadata", metadata, why))
         if self.local:
-            attributes = spec.get("resourceAttributes") or {}
-            if attributes.get("namespace") != call.namespace:
-                why = "must match metadata.namespace"
-                errors.append(
-                    invalid_value("spec.resourceAttributes.namespace", attributes.get("namespace") or "", why)
-                )
-            if spec.get("nonResourceAttributes") is not None:
-                why = "disallowed on this kind of request"
-                errors.append(invalid_value("spec.nonResourceAttributes", spec["nonResourceAttributes"], why))
-        metadata = {k: v for k, v in (review.get("metadata") or {}).items() if not (self.local and k == "namespace")}
-        metadata.pop("managedFields", None)
-        if not empty(metadata):
-            errors.append(invalid_value("metadata", metadata, "must be empty"))
+            errors += _local(call, spec)
         if errors:
             raise invalid(GVK(GROUP, VERSION, self.kind), "", errors)
 
 
+def _local(call: Call, spec: Object) -> Iterator[FieldError]:
+    """A local review is about its own namespace."""
+    attributes, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if attributes is not None and (attributes.get("namespace") or "") != call.namespace:
+        at = "spec.resourceAttributes.namespace"
+        yield invalid_value(at, attributes.get("namespace") or "", "must match metadata.namespace")
+    if path is not None:
+        yield invalid_value("spec.nonResourceAttributes", path, "disallowed on this kind of request")
+
+
 @frozen
 class RulesReview:
-    """SelfSubjectRulesReview: everything the caller may do in a namespace."""
+    """SelfSubjectRulesReview: everything the caller may do in a namespace. The answer doesn't repeat the question."""
 
     kernel: "Kernel"
 
@@ -128,6 +136,6 @@ class RulesReview:
             "kind": "SelfSubjectRulesReview",
             "apiVersion": f"{GROUP}/{VERSION}",
             "metadata": {},
-            "spec": spec,
+            "spec": {},
             "status": status,
         }

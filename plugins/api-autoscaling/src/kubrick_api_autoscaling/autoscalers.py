@@ -1,13 +1,16 @@
 """HorizontalPodAutoscalers: defaults, validation and rows. Stored as v2. From pkg/apis/autoscaling."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import UNKNOWN, age
-from kubrick_api.errors import FieldError, invalid_value, required
+from kubrick_api.errors import FieldError
 from kubrick_api.quantity import Quantity
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
+from kubrick_api.validation import non_negative
+from kubrick_api_autoscaling.autoscaler_validation import validate_autoscaler
+from kubrick_api_autoscaling.conversion import without_carried
 
 CPU_TARGET = 80
 TYPES = {"Resource": "resource", "Pods": "pods", "Object": "object", "External": "external"} | {
@@ -30,7 +33,25 @@ class AutoscalerStrategy(Strategy):
             _default_behavior(behavior)
 
     def validate(self, obj: Object) -> list[FieldError]:
-        return list(_validate(obj.get("spec") or {}))
+        return list(validate_autoscaler(obj.get("spec") or {}))
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """Who scaled to zero before may go on."""
+        lowest = 0 if (old.get("spec") or {}).get("minReplicas") == 0 else 1
+        return list(validate_autoscaler(obj.get("spec") or {}, lowest))
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        status = obj.get("status") or {}
+        names = ("currentReplicas", "desiredReplicas")
+        return [error for name in names for error in non_negative(status.get(name) or 0, f"status.{name}")]
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        _drop_carried(obj)
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        super().prepare_for_update(obj, old, context)
+        _drop_carried(obj)
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -46,6 +67,12 @@ class AutoscalerStrategy(Strategy):
         ]
 
 
+def _drop_carried(obj: Object) -> None:
+    """What the annotations would say, v2 says in its fields."""
+    if annotations := obj["metadata"].get("annotations"):
+        obj["metadata"]["annotations"] = without_carried(annotations)
+
+
 def _default_behavior(behavior: Object) -> None:
     """Scaling up at most doubles or adds four in 15 s; scaling down may take all, after five minutes."""
     every = {"periodSeconds": FIFTEEN_SECONDS}
@@ -59,25 +86,6 @@ def _default_behavior(behavior: Object) -> None:
             rules["selectPolicy"] = "Max"
         if not rules.get("policies"):
             rules["policies"] = policies
-
-
-def _validate(spec: Object) -> Iterator[FieldError]:
-    low, high = spec.get("minReplicas"), spec.get("maxReplicas") or 0
-    if low is not None and low < 1:
-        yield invalid_value("spec.minReplicas", low, "must be greater than or equal to 1")
-    if high < 1:
-        yield invalid_value("spec.maxReplicas", high, "must be greater than 0")
-    if low is not None and high < low:
-        yield invalid_value("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`")
-    for name in ("kind", "name"):
-        if not (spec.get("scaleTargetRef") or {}).get(name):
-            yield required(f"spec.scaleTargetRef.{name}")
-    for i, metric in enumerate(spec.get("metrics") or ()):
-        at = f"spec.metrics[{i}]"
-        if not metric.get("type"):
-            yield required(f"{at}.type", "must specify a metric source type")
-        elif metric["type"] in TYPES and metric.get(TYPES[metric["type"]]) is None:
-            yield required(f"{at}.{TYPES[metric['type']]}", "must populate information for the given metric source")
 
 
 def _metrics(wanted: Any, current: Any) -> str:

@@ -1,19 +1,20 @@
 """CronJobs: defaults, validation and rows. From pkg/apis/batch."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import NONE, age, containers_and_images, format_label_selector, since
-from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
+from kubrick_api.errors import FieldError, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.validation import non_negative
-from kubrick_api_batch.jobs import default_job_spec, validate_job_spec
+from kubrick_api.validation import non_negative, too_long_text
+from kubrick_api_batch.job_validation import validate_job_spec
+from kubrick_api_batch.jobs import default_job_spec, name_warnings, spec_warnings
+from kubrick_api_batch.schedule import complaint, unknown_zone
 
 NAME_LIMIT = 52  # the jobs' names add eleven characters
 POLICIES = ("Allow", "Forbid", "Replace")
-COUNTS = ("startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
-FIELDS = 5
 
 
 class CronJobStrategy(Strategy):
@@ -35,7 +36,20 @@ class CronJobStrategy(Strategy):
         default_job_spec(pods)
 
     def validate(self, obj: Object) -> list[FieldError]:
-        return list(_validate(obj))
+        name = obj["metadata"].get("name") or ""
+        errors = list(_validate(obj.get("spec") or {}, None))
+        if len(name) > NAME_LIMIT:
+            errors.append(invalid_value("metadata.name", name, too_long_text(NAME_LIMIT)))
+        return errors
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return list(_validate(obj.get("spec") or {}, old.get("spec") or {}))
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        changed = old is None or obj["metadata"].get("generation") != old["metadata"].get("generation")
+        spec = obj["spec"]["jobTemplate"]["spec"]
+        at = "spec.jobTemplate.spec"
+        return [*(name_warnings(obj) if old is None else ()), *(spec_warnings(spec, at) if changed else ())]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -54,43 +68,56 @@ class CronJobStrategy(Strategy):
         ]
 
 
-def _validate(obj: Object) -> Iterator[FieldError]:
-    name, spec = obj["metadata"].get("name") or "", obj.get("spec") or {}
-    if len(name) > NAME_LIMIT:
-        yield invalid_value("metadata.name", name, f"must be no more than {NAME_LIMIT} characters")
-    schedule = spec.get("schedule") or ""
+def _validate(spec: Object, old: Object | None) -> Iterator[FieldError]:
+    """`old` is None for a new CronJob; what an old one already has isn't looked at again."""
+    schedule, zone = spec.get("schedule") or "", spec.get("timeZone")
     if not schedule:
         yield required("spec.schedule")
     else:
-        yield from _schedule(schedule, spec.get("timeZone"))
-    for count in COUNTS:
-        if spec.get(count) is not None:
-            yield from non_negative(spec[count], f"spec.{count}")
+        yield from _schedule(schedule, zone, old is not None and "TZ" in (old.get("schedule") or ""))
+    if spec.get("startingDeadlineSeconds") is not None:
+        yield from non_negative(spec["startingDeadlineSeconds"], "spec.startingDeadlineSeconds")
+    if zone is not None and (old is None or old.get("timeZone") != zone):
+        yield from _zone(zone, "spec.timeZone")
     policy = spec.get("concurrencyPolicy")
-    if policy not in POLICIES:
+    if not policy:
+        yield required("spec.concurrencyPolicy")
+    elif policy not in POLICIES:
         yield not_supported("spec.concurrencyPolicy", policy, POLICIES)
     job = (spec.get("jobTemplate") or {}).get("spec") or {}
+    before = None if old is None else (old.get("jobTemplate") or {}).get("spec") or {}
+    yield from validate_job_spec(job, "spec.jobTemplate.spec", before)
     if job.get("selector") is not None:
-        yield forbidden_value("spec.jobTemplate.spec.selector", "may not be set: `selector` will be auto-generated")
+        why = "`selector` will be auto-generated"
+        yield invalid_value("spec.jobTemplate.spec.selector", job["selector"], why)
     if job.get("manualSelector"):
         yield not_supported("spec.jobTemplate.spec.manualSelector", True, ("nil", "false"))
-    yield from validate_job_spec({"completionMode": "NonIndexed", **job}, "spec.jobTemplate.spec")
+    for count in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
+        if spec.get(count) is not None:
+            yield from non_negative(spec[count], f"spec.{count}")
 
 
-def _schedule(schedule: str, zone: str | None) -> Iterator[FieldError]:
-    """The shape of a schedule; the controller that runs it knows the rest."""
-    if "TZ" in schedule:
-        hint = "use timeZone field instead" if zone else "try using timeZone field instead"
-        yield invalid_value("spec.schedule", schedule, f"cannot use TZ or CRON_TZ in schedule, {hint}")
-    elif not schedule.startswith("@") and len(schedule.split()) != FIELDS:
-        found = len(schedule.split())
-        why = f"expected exactly {FIELDS} fields, found {found}: [{schedule}]"
+def _schedule(schedule: str, zone: str | None, zoned_before: bool) -> Iterator[FieldError]:
+    if why := complaint(schedule):
         yield invalid_value("spec.schedule", schedule, why)
-    if zone == "":
-        yield invalid_value("spec.timeZone", zone, "timeZone must be nil or non-empty string")
-    elif zone and zone.lower() == "local":
-        yield invalid_value(
-            "spec.timeZone",
-            zone,
-            "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones",
-        )
+    if "TZ" in schedule and zoned_before and zone is not None:
+        why = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+        yield invalid_value("spec.schedule", schedule, why)
+    elif "TZ" in schedule and not zoned_before:
+        why = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        yield invalid_value("spec.schedule", schedule, why)
+
+
+def _zone(zone: str, at: str) -> Iterator[FieldError]:
+    if not zone:
+        yield invalid_value(at, zone, "timeZone must be nil or non-empty string")
+        return
+    for part in zone.split("/"):
+        if part in (".", "..") or part.startswith("-") or not re.fullmatch(r"[A-Za-z.\-_0-9+]{1,14}", part):
+            yield invalid_value(at, zone, f"unknown time zone {zone}")
+            return
+    if zone.lower() == "local":
+        why = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        yield invalid_value(at, zone, why)
+    if why := unknown_zone(zone):
+        yield invalid_value(at, zone, why)

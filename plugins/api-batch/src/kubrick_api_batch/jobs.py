@@ -4,25 +4,35 @@ A job's pods are told from others by labels with the job's own uid: unless manua
 server puts them into the template and selects by them.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import age, containers_and_images, format_label_selector, parse_time
-from kubrick_api.equality import same
-from kubrick_api.errors import FieldError, invalid_value, not_supported, required
+from kubrick_api.errors import FieldError
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.selectors import SelectorError, from_label_selector
 from kubrick_api.storage import WriteContext
 from kubrick_api.table import human_duration
-from kubrick_api.validation import IMMUTABLE, label_selector, labels, non_negative
+from kubrick_api.validation import label
+from kubrick_api_batch.job_status import validate_job_status
+from kubrick_api_batch.job_validation import (
+    NAME_LABEL,
+    OLD_NAME_LABEL,
+    OLD_UID_LABEL,
+    UID_LABEL,
+    validate_job,
+    validate_job_update,
+    validate_selected_spec,
+)
 from kubrick_api_core.pod_defaults import default_pod_template
-from kubrick_api_core.pod_validation import validate_pod_template
 
-UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
-OLD_UID_LABEL, OLD_NAME_LABEL = "controller-uid", "job-name"
-COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
-FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy", "selector")
+HOSTNAMES = (
+    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is "
+    "recommended"
+)
+MANY_INDEXES = (
+    "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes "
+    "might not be able to track completedIndexes when a big number of indexes fail"
+)
 
 
 class JobStrategy(Strategy):
@@ -42,16 +52,42 @@ class JobStrategy(Strategy):
             self.default(obj)  # the job wears the labels its template has got
 
     def validate(self, obj: Object) -> list[FieldError]:
-        return list(_validate(obj))
+        return list(validate_job(obj))
 
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return list(_update(obj.get("spec") or {}, old.get("spec") or {}))
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """Kubernetes looks at the whole job, then at its spec again, then at the change."""
+        before = old.get("spec") or {}
+        labels = ((before.get("template") or {}).get("metadata") or {}).get("labels") or {}
+        errors = list(validate_job(obj, NAME_LABEL in labels and UID_LABEL in labels, before))
+        again = list(validate_selected_spec(obj.get("spec") or {}, "spec", before)) if errors else []
+        return [*errors, *again, *validate_job_update(obj, old)]
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return list(validate_job_status(obj, old))
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        changed = old is None or obj["metadata"].get("generation") != old["metadata"].get("generation")
+        return [*(name_warnings(obj) if old is None else ()), *(spec_warnings(obj["spec"], "spec") if changed else ())]
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         return {"status.successful": str((obj.get("status") or {}).get("succeeded") or 0)}
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         return job_row(obj, now)
+
+
+def name_warnings(obj: Object) -> list[str]:
+    """A job's name becomes its pods' and their hosts'."""
+    wrong = label(obj["metadata"].get("name") or "")
+    return [f"{HOSTNAMES}: [{' '.join(wrong)}]"] if wrong else []
+
+
+def spec_warnings(spec: Object, path: str) -> list[str]:
+    from kubrick_api_core.pod_warnings import template_warnings
+
+    many = (spec.get("completions") or 0) > 100_000 and (spec.get("parallelism") or 0) > 10_000
+    said = [f"{path}: {MANY_INDEXES}"] if many and spec.get("completionMode") == "Indexed" else []
+    return [*said, *template_warnings(spec.get("template") or {}, f"{path}.template")]
 
 
 def default_job_spec(spec: Object) -> None:
@@ -80,7 +116,8 @@ def default_job_spec(spec: Object) -> None:
 def generate_selector(job: Object) -> None:
     """Labels in the template and a selector that no other job's pods match."""
     uid, name = job["metadata"]["uid"], job["metadata"].get("name", "")
-    found = job["spec"]["template"]["metadata"].setdefault("labels", {})
+    metadata = job["spec"]["template"]["metadata"]
+    found = metadata["labels"] = metadata.get("labels") or {}
     for key, value in (
         (NAME_LABEL, name),
         (UID_LABEL, uid),
@@ -88,76 +125,11 @@ def generate_selector(job: Object) -> None:
         (OLD_UID_LABEL, uid),
     ):
         found.setdefault(key, value)
-    if job["spec"].get("selector") is None:
-        job["spec"]["selector"] = {"matchLabels": {UID_LABEL: uid}}
-
-
-def _validate(job: Object) -> Iterator[FieldError]:
-    spec = job.get("spec") or {}
-    yield from validate_job_spec(spec, "spec")
-    selector = spec.get("selector")
-    if selector is None:
-        yield required("spec.selector")
-        return
-    yield from label_selector(selector, "spec.selector")
-    own = (spec["template"].get("metadata") or {}).get("labels") or {}
-    if not spec.get("manualSelector"):
-        uid = job["metadata"].get("uid", "")
-        for key in (UID_LABEL, OLD_UID_LABEL):
-            if key in own and own[key] != uid:
-                yield invalid_value(f"spec.template.metadata.labels[{key}]", own, f"must be '{uid}'")
-    try:
-        matches = from_label_selector(selector).matches(own)
-    except SelectorError:
-        return
-    if not matches:
-        yield invalid_value("spec.template.metadata.labels", own, "`selector` does not match template `labels`")
-
-
-def validate_job_spec(spec: Object, path: str) -> Iterator[FieldError]:
-    """What a Job and a CronJob's template must keep to; a selector is the Job's own affair."""
-    for name in COUNTS:
-        if spec.get(name) is not None:
-            yield from non_negative(spec[name], f"{path}.{name}")
-    mode = spec.get("completionMode")
-    if mode not in ("Indexed", "NonIndexed"):
-        yield not_supported(f"{path}.completionMode", mode, ("Indexed", "NonIndexed"))
-    if mode == "Indexed" and spec.get("completions") is None:
-        yield required(f"{path}.completions", "when completion mode is Indexed")
-    template = spec.get("template") or {}
-    yield from labels((template.get("metadata") or {}).get("labels"), f"{path}.template.metadata.labels")
-    yield from validate_pod_template(template, f"{path}.template")
-    policy = (template.get("spec") or {}).get("restartPolicy")
-    if not policy or policy == "Always":
-        yield required(f"{path}.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
-    elif policy not in ("OnFailure", "Never"):
-        yield not_supported(f"{path}.template.spec.restartPolicy", policy, ("OnFailure", "Never"))
-    elif spec.get("podFailurePolicy") is not None and policy != "Never":
-        why = 'only "Never" is supported when podFailurePolicy is specified'
-        yield invalid_value(f"{path}.template.spec.restartPolicy", policy, why)
-
-
-def _update(spec: Object, old: Object) -> Iterator[FieldError]:
-    elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
-    if spec.get("completions") != old.get("completions") and not elastic:
-        yield invalid_value("spec.completions", spec.get("completions"), IMMUTABLE)
-    for name in FIXED:
-        if not same(spec.get(name), old.get(name)):
-            yield invalid_value(f"spec.{name}", spec.get(name), IMMUTABLE)
-    template, before = spec.get("template") or {}, old.get("template") or {}
-    if old.get("suspend"):
-        # A suspended job may still change where its pods will go.
-        template = _without_placement(template)
-        before = _without_placement(before)
-    if not same(template, before):
-        yield invalid_value("spec.template", spec.get("template"), IMMUTABLE)
-
-
-def _without_placement(template: Object) -> Object:
-    spec = dict(template.get("spec") or {})
-    for name in ("nodeSelector", "tolerations", "affinity", "schedulingGates"):
-        spec.pop(name, None)
-    return {"spec": spec}
+    selector = job["spec"].get("selector")
+    job["spec"]["selector"] = selector = {} if selector is None else selector
+    if selector.get("matchLabels") is None:
+        selector["matchLabels"] = {}
+    selector["matchLabels"].setdefault(UID_LABEL, uid)
 
 
 def job_row(job: Object, now: datetime) -> list[Any]:

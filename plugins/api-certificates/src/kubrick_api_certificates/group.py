@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING
 
 from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
-from kubrick_api_certificates.requests import SigningRequestStrategy
+from kubrick_api_certificates.requests import ApprovalStrategy, SigningRequestStrategy
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
 def groups(kernel: "Kernel") -> tuple[APIGroup, ...]:
-    return load_groups(
-        "kubrick_api_certificates", Parts(strategies={"certificatesigningrequests": SigningRequestStrategy()})
+    parts = Parts(
+        strategies={"certificatesigningrequests": SigningRequestStrategy()},
+        views={"certificatesigningrequests/approval": ApprovalStrategy()},
     )
+    return load_groups("kubrick_api_certificates", parts)

@@ -4,13 +4,18 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import NONE, age
-from kubrick_api.errors import FieldError, invalid_value, required
+from kubrick_api.errors import FieldError
 from kubrick_api.resource import Object, Strategy, keep_all_but_status
 from kubrick_api.storage import WriteContext
 from kubrick_api.table import human_duration
-from kubrick_api.validation import IMMUTABLE
-
-DECISIONS = ("Approved", "Denied")
+from kubrick_api_certificates.request_validation import (
+    DECISIONS,
+    Lenience,
+    lenience,
+    validate_change,
+    validate_request,
+)
+from kubrick_kernel import rfc3339
 
 
 class SigningRequestStrategy(Strategy):
@@ -35,31 +40,31 @@ class SigningRequestStrategy(Strategy):
             spec["extra"] = {key: list(values) for key, values in user.extra.items()}
 
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
-        if context.subresource == "approval":
-            conditions = (obj.get("status") or {}).get("conditions") or []
-            keep_all_but_status(obj, old)
-            obj["status"] = {**(old.get("status") or {}), "conditions": conditions}
-            return
+        if context.subresource == "status":
+            stamp(obj, old, context)
         super().prepare_for_update(obj, old, context)
         if context.subresource == "status":
             kept = [c for c in (old.get("status") or {}).get("conditions") or () if c.get("type") in DECISIONS]
             new = [c for c in (obj.get("status") or {}).get("conditions") or () if c.get("type") not in DECISIONS]
-            obj.setdefault("status", {})["conditions"] = kept + new
+            set_conditions(obj, kept + new)
         else:
             obj["spec"] = old["spec"]
 
+    def validate_name(self, name: str, prefix: bool) -> list[str]:
+        """Any name will do."""
+        return []
+
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj.get("spec") or {}
-        errors = [required(f"spec.{name}") for name in ("request", "signerName") if not spec.get(name)]
-        seconds = spec.get("expirationSeconds")
-        if seconds is not None and seconds < 600:
-            why = "may not specify a duration less than 600 seconds (10 minutes)"
-            errors.append(invalid_value("spec.expirationSeconds", seconds, why))
-        return errors
+        return list(validate_request(obj, Lenience()))
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return self._changed(obj, old, lenience(obj, old))
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
-        new, was = ((each.get("status") or {}).get("certificate") for each in (obj, old))
-        return [invalid_value("status.certificate", new, IMMUTABLE)] if was and new != was else []
+        return self._changed(obj, old, lenience(obj, old, issues=True))
+
+    def _changed(self, obj: Object, old: Object, allow: Lenience) -> list[FieldError]:
+        return [*validate_request(obj, allow), *validate_change(obj, old, allow)]
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         return {"spec.signerName": (obj.get("spec") or {}).get("signerName") or ""}
@@ -82,3 +87,39 @@ class SigningRequestStrategy(Strategy):
             duration,
             text,
         ]
+
+
+class ApprovalStrategy(SigningRequestStrategy):
+    """The view through which requests are approved or denied: only conditions change here."""
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        stamp(obj, old, context)
+        conditions = (obj.get("status") or {}).get("conditions") or []
+        keep_all_but_status(obj, old)
+        obj["status"] = dict(old.get("status") or {})
+        set_conditions(obj, conditions)
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return self._changed(obj, old, lenience(obj, old, approves=True))
+
+
+def set_conditions(obj: Object, conditions: list[Object]) -> None:
+    """No condition at all is no field."""
+    status = obj.get("status") or {}
+    obj["status"] = {name: value for name, value in status.items() if name != "conditions"}
+    if conditions:
+        obj["status"]["conditions"] = conditions
+
+
+def stamp(obj: Object, old: Object, context: WriteContext) -> None:
+    """When conditions came and when they changed, if whoever set them didn't say."""
+    now = rfc3339(context.now)
+    before = {c.get("type"): c for c in (old.get("status") or {}).get("conditions") or ()}
+    for condition in (obj.get("status") or {}).get("conditions") or ():
+        was = before.get(condition.get("type")) or {}
+        if not condition.get("lastTransitionTime"):
+            kept = was.get("lastTransitionTime") if was.get("status") == condition.get("status") else None
+            condition["lastTransitionTime"] = kept or now
+        if not condition.get("lastUpdateTime"):
+            unchanged = all(was.get(n) == condition.get(n) for n in ("status", "reason", "message"))
+            condition["lastUpdateTime"] = (was.get("lastUpdateTime") if unchanged else None) or now

@@ -6,6 +6,9 @@ from typing import Any
 from kubrick_api.cells import age
 from kubrick_api.errors import FieldError, invalid_value
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
+
+CHOSEN = ("strategy", "preferredHolder")
 
 
 class LeaseStrategy(Strategy):
@@ -14,6 +17,16 @@ class LeaseStrategy(Strategy):
 
     def default(self, obj: Object) -> None:
         obj.setdefault("spec", {})
+
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        """Leaders that the server chooses are off by default; their fields are dropped."""
+        for name in CHOSEN:
+            obj["spec"].pop(name, None)
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        for name in CHOSEN:
+            if (old.get("spec") or {}).get(name) is None:
+                obj["spec"].pop(name, None)
 
     def validate(self, obj: Object) -> list[FieldError]:
         spec, errors = obj.get("spec") or {}, []

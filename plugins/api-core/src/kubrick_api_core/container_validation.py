@@ -1,11 +1,12 @@
-"""What can be wrong with a container: names, image, ports, environment, mounts, resources, probes.
+"""What can be wrong with a pod's containers, init containers and ephemeral containers.
 
-Paths, reasons and wording are those of pkg/apis/core/validation.
+Paths, reasons, order and wording are those of pkg/apis/core/validation (validateContainers,
+validateInitContainers, validateEphemeralContainers).
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+
+from attrs import frozen
 
 from kubrick_api.errors import (
     FieldError,
@@ -15,323 +16,261 @@ from kubrick_api.errors import (
     not_found_value,
     not_supported,
     required,
+    too_many,
 )
-from kubrick_api.quantity import ZERO, Quantity
 from kubrick_api.resource import Object
-from kubrick_api.validation import name_is_dns_label, qualified_name
-from kubrick_api_core.rules import config_map_key, port_name
+from kubrick_api.validation import label
+from kubrick_api_core.environment_validation import validate_environment, validate_environment_sources
+from kubrick_api_core.mount_validation import validate_devices, validate_mounts
+from kubrick_api_core.probe_validation import validate_lifecycle, validate_probe
+from kubrick_api_core.resource_validation import validate_resources
+from kubrick_api_core.rules import PROTOCOLS, PULL_POLICIES, port_in_range, port_name
+from kubrick_api_core.rules import protocol as check_protocol
+from kubrick_api_core.rules import pull_policy as check_pull_policy
+from kubrick_api_core.security_validation import validate_container_security
+from kubrick_api_core.tolerance import NONE, Tolerance
 
-Errors = Iterator[FieldError]
+Errors = list[FieldError]
 
-NOT_NEGATIVE = "must be greater than or equal to 0"
-PORT_RANGE = "must be between 1 and 65535, inclusive"
-PROTOCOLS = ("SCTP", "TCP", "UDP")
-PROBE_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
-LIFECYCLE_HANDLERS = ("exec", "httpGet", "tcpSocket", "sleep")
-ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-MAX_USER = 2**31 - 1
-is_variable_name = re.compile(r"[ -<>-~]+").fullmatch
-# Resources a container may ask for by a bare name; anything else needs a domain ("example.com/gpu").
-STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
+MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+RESTART_POLICIES = ("Always", "Never", "OnFailure")
+RESIZE_POLICIES = ("NotRequired", "RestartContainer")
+RULE_ACTIONS = ("Restart", "RestartAllContainers")
+NOT_FOR_INIT = "may not be set for init containers without restartPolicy=Always"
+NOT_FOR_EPHEMERAL = "cannot be set for an Ephemeral Container"
+PROBES = (("livenessProbe", True), ("readinessProbe", False), ("startupProbe", True))
+# What an ephemeral container may not have, in the order of Go's struct.
+NOT_EPHEMERAL = (
+    "ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "livenessProbe", "readinessProbe",
+    "startupProbe", "lifecycle",
+)  # fmt: skip
 
 
-def validate_containers(spec: Object, volumes: Mapping[str, Object], path: str, *, template: bool = False) -> Errors:
-    """Everything wrong with a pod's containers and init containers."""
-    names: set[str] = set()
+@frozen
+class Surroundings:
+    """What a container's validation needs to know of its pod."""
+
+    volumes: Mapping[str, Object]
+    """The pod's valid volumes, by name."""
+    claims: Collection[str]
+    restart_policy: str
+    grace: int | None
+    system: Object | None
+    host_users: bool
+    tolerance: Tolerance = NONE
+
+
+def surroundings_of(spec: Object, volumes: Mapping[str, Object], tolerance: Tolerance = NONE) -> Surroundings:
+    claims = spec.get("resourceClaims")
+    return Surroundings(
+        volumes,
+        {claim["name"] for claim in claims if claim.get("name")} if claims else (),
+        spec.get("restartPolicy") or "",
+        spec.get("terminationGracePeriodSeconds"),
+        spec.get("os"),
+        spec.get("hostUsers") is not False,
+        tolerance,
+    )
+
+
+def validate_containers(spec: Object, around: Surroundings, path: str, errors: Errors) -> None:
+    """Everything wrong with a pod's containers of all three kinds."""
     containers = spec.get("containers") or []
+    at = f"{path}.containers"
     if not containers:
-        yield required(f"{path}.containers")
-    for list_name in ("containers", "initContainers"):
-        for i, container in enumerate(spec.get(list_name) or ()):
-            at = f"{path}.{list_name}[{i}]"
-            yield from validate_container(container, volumes, at, init=list_name == "initContainers")
-            name = container.get("name") or ""
-            if name in names:
-                yield duplicate(f"{at}.name", name)
-            names.add(name)
-            if spec.get("hostNetwork") and not template:
-                yield from _host_network_ports(container, at)
-        yield from _host_port_conflicts(spec.get(list_name) or (), f"{path}.{list_name}")
+        errors.append(required(at))
+    names: set[str] = set()
+    for i, container in enumerate(containers):
+        here = f"{at}[{i}]"
+        _common(container, around, here, errors)
+        name = container.get("name") or ""
+        if name in names:
+            errors.append(duplicate(f"{here}.name", name))
+        names.add(name)
+        _hooks(container, around, here, errors)
+        if "restartPolicy" in container or "restartPolicyRules" in container:
+            _restarts(container, here, errors)
+    _host_ports(containers, at, errors)
+    if inits := spec.get("initContainers"):
+        _inits(inits, names, around, f"{path}.initContainers", errors)
+    if ephemeral := spec.get("ephemeralContainers"):
+        others = {container.get("name") or "" for container in (*containers, *(inits or ()))}
+        _ephemerals(ephemeral, others, around, f"{path}.ephemeralContainers", errors)
 
 
-def validate_container(container: Object, volumes: Mapping[str, Object], at: str, *, init: bool = False) -> Errors:
-    name = container.get("name")
+def _common(container: Object, around: Surroundings, at: str, errors: Errors) -> None:
+    """What all kinds of containers have."""
+    get = container.get
+    name = get("name")
     if not name:
-        yield required(f"{at}.name")
-    else:
-        for message in name_is_dns_label(name, False):
-            yield invalid_value(f"{at}.name", name, message)
-    image = container.get("image") or ""
-    if not image:
-        yield required(f"{at}.image")
-    elif image != image.strip():
-        yield invalid_value(f"{at}.image", image, "must not have leading or trailing whitespace")
-    policy = container.get("terminationMessagePolicy")
-    if policy not in ("File", "FallbackToLogsOnError"):
-        yield not_supported(f"{at}.terminationMessagePolicy", policy, ("FallbackToLogsOnError", "File"))
-    yield from _ports(container.get("ports") or (), f"{at}.ports")
-    yield from _environment(container, at)
-    yield from _mounts(container.get("volumeMounts") or (), volumes, f"{at}.volumeMounts")
-    if container.get("imagePullPolicy") not in ("Always", "IfNotPresent", "Never"):
-        yield not_supported(
-            f"{at}.imagePullPolicy", container.get("imagePullPolicy"), ("Always", "IfNotPresent", "Never")
-        )
-    yield from validate_resources(container.get("resources") or {}, f"{at}.resources")
-    yield from _security(container.get("securityContext") or {}, f"{at}.securityContext")
-    yield from _lifecycle(container, at, init=init)
+        errors.append(required(f"{at}.name"))
+    elif why := label(name):
+        errors += [invalid_value(f"{at}.name", name, text) for text in why]
+    if not get("image"):
+        errors.append(required(f"{at}.image"))
+    policy = get("terminationMessagePolicy")
+    if not policy:
+        errors.append(required(f"{at}.terminationMessagePolicy"))
+    elif policy not in MESSAGE_POLICIES:
+        errors.append(not_supported(f"{at}.terminationMessagePolicy", policy, MESSAGE_POLICIES))
+    if ports := get("ports"):
+        _ports(ports, f"{at}.ports", errors)
+    if variables := get("env"):
+        validate_environment(variables, f"{at}.env", errors)
+    if sources := get("envFrom"):
+        validate_environment_sources(sources, f"{at}.envFrom", errors)
+    mounts, devices = get("volumeMounts"), get("volumeDevices")
+    if mounts:
+        validate_mounts(mounts, devices or (), around.volumes, container, f"{at}.volumeMounts", errors)
+    if devices:
+        validate_devices(devices, mounts or (), around.volumes, f"{at}.volumeDevices", errors)
+    if get("imagePullPolicy") not in PULL_POLICIES:
+        errors += check_pull_policy(get("imagePullPolicy"), f"{at}.imagePullPolicy")
+    if resources := get("resources"):
+        pages = around.tolerance.huge_pages
+        validate_resources(resources, f"{at}.resources", errors, around.claims, broken_pages=pages)
+    if policies := get("resizePolicy"):
+        _resize_policies(policies, around.restart_policy, f"{at}.resizePolicy", errors)
+    if context := get("securityContext"):
+        validate_container_security(context, f"{at}.securityContext", errors, host_users=around.host_users)
 
 
-def _lifecycle(container: Object, at: str, *, init: bool) -> Errors:
-    sidecar = container.get("restartPolicy") == "Always"
-    if not init and container.get("restartPolicy") not in (None, "", "Always", "OnFailure", "Never"):
-        yield not_supported(f"{at}.restartPolicy", container["restartPolicy"], ("Always", "OnFailure", "Never"))
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(probe) is None:
-            continue
-        if init and not sidecar:
-            yield forbidden_value(f"{at}.{probe}", "may not be set for init containers without restartPolicy=Always")
+def _hooks(container: Object, around: Surroundings, at: str, errors: Errors) -> None:
+    if (lifecycle := container.get("lifecycle")) is not None:
+        validate_lifecycle(lifecycle, around.grace, around.system, f"{at}.lifecycle", errors)
+    for name, once in PROBES:
+        if (probe := container.get(name)) is not None:
+            validate_probe(probe, f"{at}.{name}", errors, once=once)
+
+
+def _inits(inits: list[Object], regular: set[str], around: Surroundings, path: str, errors: Errors) -> None:
+    names = set(regular)
+    for i, container in enumerate(inits):
+        at = f"{path}[{i}]"
+        _common(container, around, at, errors)
+        if "restartPolicy" in container or "restartPolicyRules" in container:
+            _restarts(container, at, errors)
+        sidecar = container.get("restartPolicy") == "Always"
+        name = container.get("name") or ""
+        if name in names:
+            errors.append(duplicate(f"{at}.name", name))
+        elif name:
+            names.add(name)
+        # One by one, and under index 0: init containers run one after the other.
+        _host_ports([container], path, errors)
+        if sidecar:
+            _hooks(container, around, at, errors)
         else:
-            yield from validate_probe(container[probe], f"{at}.{probe}", liveness=probe != "readinessProbe")
-    lifecycle = container.get("lifecycle")
-    if lifecycle and init and not sidecar:
-        yield forbidden_value(f"{at}.lifecycle", "may not be set for init containers without restartPolicy=Always")
-    elif lifecycle:
-        for hook in ("postStart", "preStop"):
-            if lifecycle.get(hook) is not None:
-                yield from _handler(lifecycle[hook], LIFECYCLE_HANDLERS, f"{at}.lifecycle.{hook}")
+            for kind in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
+                if container.get(kind) is not None:
+                    errors.append(forbidden_value(f"{at}.{kind}", NOT_FOR_INIT))
+        if not sidecar and not around.tolerance.init_restarts:
+            for j, policy in enumerate(container.get("resizePolicy") or ()):
+                if policy.get("restartPolicy") == "RestartContainer":
+                    why = "must not be set to 'RestartContainer' for non-sidecar initContainers"
+                    errors.append(invalid_value(f"{at}.resizePolicy[{j}].restartPolicy", "RestartContainer", why))
 
 
-def port_in_range(value: Any, path: str) -> Errors:
-    if not isinstance(value, int) or not 1 <= value <= 65535:
-        yield invalid_value(path, 0 if value is None else value, PORT_RANGE)
+def _ephemerals(ephemeral: list[Object], others: set[str], around: Surroundings, path: str, errors: Errors) -> None:
+    names = set(others)
+    for i, container in enumerate(ephemeral):
+        at = f"{path}[{i}]"
+        _common(container, around, at, errors)
+        validate_image_spelling(container, at, errors)
+        name = container.get("name") or ""
+        if name in names:
+            errors.append(duplicate(f"{at}.name", name))
+        names.add(name)
+        target = container.get("targetContainerName")
+        if target and target not in others:
+            errors.append(not_found_value(f"{at}.targetContainerName", target))
+        errors += [forbidden_value(f"{at}.{kind}", NOT_FOR_EPHEMERAL) for kind in NOT_EPHEMERAL if container.get(kind)]
+        for j, mount in enumerate(container.get("volumeMounts") or ()):
+            for kind in ("subPath", "subPathExpr"):
+                if mount.get(kind):
+                    errors.append(forbidden_value(f"{at}.volumeMounts[{j}].{kind}", NOT_FOR_EPHEMERAL))
 
 
-def port_number_or_name(value: Any, path: str) -> Errors:
-    """An int-or-string that names a port."""
-    if isinstance(value, int):
-        yield from port_in_range(value, path)
-    else:
-        for message in port_name(value or ""):
-            yield invalid_value(path, value, message)
+def validate_image_spelling(container: Object, at: str, errors: Errors) -> None:
+    """What pods forbid and templates don't."""
+    image = container.get("image") or ""
+    if image != image.strip():
+        errors.append(invalid_value(f"{at}.image", image, "must not have leading or trailing whitespace"))
 
 
-def _ports(ports: Any, path: str) -> Errors:
+def _ports(ports: Sequence[Object], path: str, errors: Errors) -> None:
     names: set[str] = set()
     for i, port in enumerate(ports):
-        at = f"{path}[{i}]"
         if name := port.get("name"):
-            messages = port_name(name)
-            for message in messages:
-                yield invalid_value(f"{at}.name", name, message)
-            if not messages and name in names:
-                yield duplicate(f"{at}.name", name)
-            names.add(name)
-        if not port.get("containerPort"):
-            yield required(f"{at}.containerPort")
-        else:
-            yield from port_in_range(port["containerPort"], f"{at}.containerPort")
-        if port.get("hostPort"):
-            yield from port_in_range(port["hostPort"], f"{at}.hostPort")
-        if not port.get("protocol"):
-            yield required(f"{at}.protocol")
-        elif port["protocol"] not in PROTOCOLS:
-            yield not_supported(f"{at}.protocol", port["protocol"], PROTOCOLS)
+            if why := port_name(name):
+                errors += [invalid_value(f"{path}[{i}].name", name, text) for text in why]
+            elif name in names:
+                errors.append(duplicate(f"{path}[{i}].name", name))
+            else:
+                names.add(name)
+        number = port.get("containerPort") or 0
+        if not number:
+            errors.append(required(f"{path}[{i}].containerPort"))
+        elif not 1 <= number <= 65535:
+            errors += port_in_range(number, f"{path}[{i}].containerPort")
+        if host := port.get("hostPort"):
+            errors += port_in_range(host, f"{path}[{i}].hostPort")
+        if port.get("protocol") not in PROTOCOLS:
+            errors += check_protocol(port.get("protocol"), f"{path}[{i}].protocol")
 
 
-def _host_network_ports(container: Object, at: str) -> Errors:
-    for i, port in enumerate(container.get("ports") or ()):
-        if port.get("hostPort") != port.get("containerPort"):
-            yield invalid_value(
-                f"{at}.ports[{i}].containerPort",
-                port.get("containerPort"),
-                "must match `hostPort` when `hostNetwork` is true",
-            )
-
-
-def _host_port_conflicts(containers: Any, path: str) -> Errors:
+def _host_ports(containers: Sequence[Object], path: str, errors: Errors) -> None:
+    """No two at one port of the host."""
     seen: set[str] = set()
     for i, container in enumerate(containers):
         for j, port in enumerate(container.get("ports") or ()):
-            if port.get("hostPort"):
-                text = f"{port.get('protocol', '')}/{port.get('hostIP', '')}/{port['hostPort']}"
-                if text in seen:
-                    yield duplicate(f"{path}[{i}].ports[{j}].hostPort", text)
-                seen.add(text)
+            if not port.get("hostPort"):
+                continue
+            text = f"{port.get('protocol') or ''}/{port.get('hostIP') or ''}/{port['hostPort']}"
+            if text in seen:
+                errors.append(duplicate(f"{path}[{i}].ports[{j}].hostPort", text))
+            seen.add(text)
 
 
-def _environment(container: Object, at: str) -> Errors:
-    for i, variable in enumerate(container.get("env") or ()):
-        here = f"{at}.env[{i}]"
-        name = variable.get("name") or ""
-        if not name:
-            yield required(f"{here}.name")
-        elif not is_variable_name(name):
-            yield invalid_value(
-                f"{here}.name",
-                name,
-                "a valid environment variable name must consist only of printable ASCII characters other than '='",
-            )
-        source = variable.get("valueFrom")
-        if source is not None:
-            yield from _environment_source(variable, source, f"{here}.valueFrom")
-    for i, source in enumerate(container.get("envFrom") or ()):
-        kinds = [kind for kind in ("configMapRef", "secretRef") if source.get(kind) is not None]
-        here = f"{at}.envFrom[{i}]"
-        if not kinds:
-            yield invalid_value(here, "", "must specify one of: `configMapRef` or `secretRef`")
-        elif len(kinds) > 1:
-            yield invalid_value(here, "", "may not have more than one field specified at a time")
-        for kind in kinds:
-            if not source[kind].get("name"):
-                yield required(f"{here}.{kind}.name")
+def _resize_policies(policies: Sequence[Object], restart_policy: str, path: str, errors: Errors) -> None:
+    names: set[str] = set()
+    for i, policy in enumerate(policies):
+        name, restart = policy.get("resourceName") or "", policy.get("restartPolicy") or ""
+        if name in names:
+            errors.append(duplicate(f"{path}[{i}]", name))
+        names.add(name)
+        for value, choices in ((name, ("cpu", "memory")), (restart, RESIZE_POLICIES)):
+            if not value:
+                errors.append(required(path))
+            elif value not in choices:
+                errors.append(not_supported(path, value, choices))
+        if restart_policy == "Never" and restart != "NotRequired":
+            why = "must be 'NotRequired' when pod `restartPolicy` is 'Never'"
+            errors.append(invalid_value(path, restart, why))
 
 
-def _environment_source(variable: Object, source: Object, here: str) -> Errors:
-    kinds = [kind for kind in ENV_SOURCES if source.get(kind) is not None]
-    if variable.get("value"):
-        yield invalid_value(here, "", "may not be specified when `value` is not empty")
-    elif not kinds:
-        yield invalid_value(
-            here,
-            "",
-            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
-        )
-    elif len(kinds) > 1:
-        yield invalid_value(here, "", "may not have more than one field specified at a time")
-    for kind in kinds:
-        reference, place = source[kind], f"{here}.{kind}"
-        if kind == "fieldRef" and not reference.get("fieldPath"):
-            yield required(f"{place}.fieldPath")
-        if kind in ("configMapKeyRef", "secretKeyRef"):
-            if not reference.get("name"):
-                yield required(f"{place}.name")
-            if not reference.get("key"):
-                yield required(f"{place}.key")
-            else:
-                for message in config_map_key(reference["key"]):
-                    yield invalid_value(f"{place}.key", reference["key"], message)
-        if kind == "resourceFieldRef" and not reference.get("resource"):
-            yield required(f"{place}.resource")
-
-
-def _mounts(mounts: Any, volumes: Mapping[str, Object], path: str) -> Errors:
-    points: set[str] = set()
-    for i, mount in enumerate(mounts):
-        at = f"{path}[{i}]"
-        name, point = mount.get("name") or "", mount.get("mountPath") or ""
-        if not name:
-            yield required(f"{at}.name")
-        elif name not in volumes:
-            yield not_found_value(f"{at}.name", name)
-        if not point:
-            yield required(f"{at}.mountPath")
-        elif point in points:
-            yield invalid_value(f"{at}.mountPath", point, "must be unique")
-        points.add(point)
-        if mount.get("subPath") and mount.get("subPathExpr"):
-            yield invalid_value(
-                f"{at}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"
-            )
-        for kind in ("subPath", "subPathExpr"):
-            if text := mount.get(kind):
-                if text.startswith("/"):
-                    yield invalid_value(f"{at}.{kind}", text, "must be a relative path")
-                if ".." in text.split("/"):
-                    yield invalid_value(f"{at}.{kind}", text, "must not contain '..'")
-
-
-def is_extended(name: str) -> bool:
-    """A resource with a domain of its own: "example.com/gpu"."""
-    return "/" in name and not name.startswith("requests.") and "kubernetes.io/" not in name
-
-
-def validate_resource_name(name: str, path: str) -> Errors:
-    """A name in a container's requests or limits."""
-    messages = qualified_name(name)
-    for message in messages:
-        yield invalid_value(path, name, message)
-    if not messages and "/" not in name and name not in STANDARD_RESOURCES and not name.startswith("hugepages-"):
-        yield invalid_value(path, name, "must be a standard resource type or fully qualified")
-        yield invalid_value(path, name, "must be a standard resource for containers")
-
-
-def validate_resources(resources: Object, path: str) -> Errors:
-    """Requests and limits of a container."""
-    limits = {name: Quantity(text) for name, text in (resources.get("limits") or {}).items()}
-    requests = {name: Quantity(text) for name, text in (resources.get("requests") or {}).items()}
-    for kind, amounts in (("limits", limits), ("requests", requests)):
-        for name, amount in amounts.items():
-            yield from validate_resource_name(
-                name, f"{path}.{kind}[{name}]" if kind == "requests" else f"{path}.{kind}"
-            )
-            if amount < ZERO:
-                yield invalid_value(f"{path}.{kind}[{name}]", str(amount), NOT_NEGATIVE)
-            if is_extended(name) and amount.milli % 1000:
-                yield invalid_value(f"{path}.{kind}[{name}]", str(amount), "must be an integer")
-    for name, amount in requests.items():
-        limit = limits.get(name)
-        whole = is_extended(name) or name.startswith("hugepages-")
-        if limit is None:
-            if whole:
-                yield required(f"{path}.limits", "Limit must be set for non overcommitable resources")
-        elif whole and amount != limit:
-            yield invalid_value(f"{path}.requests", str(amount), f"must be equal to {name} limit of {limit}")
-        elif amount > limit:
-            yield invalid_value(
-                f"{path}.requests", str(amount), f"must be less than or equal to {name} limit of {limit}"
-            )
-
-
-def _handler(handler: Object, kinds: tuple[str, ...], path: str) -> Errors:
-    present = [kind for kind in kinds if handler.get(kind) is not None]
-    if not present:
-        yield required(path, "must specify a handler type")
-    for extra in present[1:]:
-        yield forbidden_value(f"{path}.{extra}", "may not specify more than 1 handler type")
-    for kind in present[:1]:
-        action, at = handler[kind], f"{path}.{kind}"
-        if kind == "exec" and not action.get("command"):
-            yield required(f"{at}.command")
-        if kind == "httpGet":
-            if not action.get("path"):
-                yield required(f"{at}.path")
-            yield from port_number_or_name(action.get("port"), f"{at}.port")
-            if action.get("scheme") not in ("HTTP", "HTTPS"):
-                yield not_supported(f"{at}.scheme", action.get("scheme"), ("HTTP", "HTTPS"))
-        if kind == "tcpSocket":
-            yield from port_number_or_name(action.get("port"), f"{at}.port")
-        if kind == "grpc":
-            yield from port_in_range(action.get("port"), f"{at}.port")
-
-
-def validate_probe(probe: Object, path: str, *, liveness: bool) -> Errors:
-    """A probe; liveness and startup probes must succeed at the first success."""
-    yield from _handler(probe, PROBE_HANDLERS, path)
-    for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        if (probe.get(name) or 0) < 0:
-            yield invalid_value(f"{path}.{name}", probe[name], NOT_NEGATIVE)
-    grace = probe.get("terminationGracePeriodSeconds")
-    if liveness:
-        if grace is not None and grace <= 0:
-            yield invalid_value(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than 0")
-        if probe.get("successThreshold") != 1:
-            yield invalid_value(f"{path}.successThreshold", probe.get("successThreshold"), "must be 1")
-    elif grace is not None:
-        yield invalid_value(f"{path}.terminationGracePeriodSeconds", grace, "must not be set for readinessProbes")
-
-
-def _security(context: Object, path: str) -> Errors:
-    for name in ("runAsUser", "runAsGroup"):
-        value = context.get(name)
-        if value is not None and not 0 <= value <= MAX_USER:
-            yield invalid_value(f"{path}.{name}", value, f"must be between 0 and {MAX_USER}, inclusive")
-    if context.get("allowPrivilegeEscalation") is False:
-        added = (context.get("capabilities") or {}).get("add") or ()
-        if context.get("privileged"):
-            yield invalid_value(
-                path, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            )
-        if "CAP_SYS_ADMIN" in added:
-            yield invalid_value(
-                path, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            )
+def _restarts(container: Object, at: str, errors: Errors) -> None:
+    """A container's own restartPolicy and its rules."""
+    policy, rules = container.get("restartPolicy"), container.get("restartPolicyRules") or ()
+    if policy is None:
+        if not rules:
+            return
+        why = "must specify restartPolicy when restart rules are used"
+        errors.append(required(f"{at}.restartPolicy", why))
+    elif policy not in RESTART_POLICIES:
+        errors.append(not_supported(f"{at}.restartPolicy", policy, RESTART_POLICIES))
+    path = f"{at}.restartPolicyRules"
+    if len(rules) > 20:
+        errors.append(too_many(path, len(rules), 20))
+    for i, rule in enumerate(rules):
+        action, codes = rule.get("action") or "", rule.get("exitCodes")
+        if action not in RULE_ACTIONS:
+            errors.append(not_supported(f"{path}[{i}].action", action, RULE_ACTIONS))
+        if codes is None:
+            errors.append(required(f"{path}[{i}].exitCodes", "must be specified"))
+            continue
+        operator = codes.get("operator") or ""
+        if operator not in ("In", "NotIn"):
+            errors.append(not_supported(f"{path}[{i}].exitCodes.operator", operator, ("In", "NotIn")))
+        if len(codes.get("values") or ()) > 255:
+            errors.append(too_many(f"{path}[{i}].exitCodes.values", len(codes["values"]), 255))

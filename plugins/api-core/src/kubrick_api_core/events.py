@@ -11,9 +11,11 @@ from typing import Any
 from kubrick_api.cells import UNKNOWN, since
 from kubrick_api.errors import FieldError, invalid_value, required
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.validation import qualified_name, subdomain
 
 TTL = 3600.0
 NEW_LIMITS = {"reason": 128, "action": 128, "reportingInstance": 128}
+NOTE_LIMIT = 1024
 
 
 class EventStrategy(Strategy):
@@ -29,6 +31,9 @@ class EventStrategy(Strategy):
 
     def validate(self, obj: Object) -> list[FieldError]:
         return list(validate_event(obj))
+
+    def validate_metadata_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return self.validate(obj)
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         involved, source = obj.get("involvedObject") or {}, obj.get("source") or {}
@@ -49,25 +54,32 @@ class EventStrategy(Strategy):
 
 
 def validate_event(event: Object) -> Iterator[FieldError]:
-    """The namespace must be the involved object's; new-style events (with eventTime) say more."""
+    """The rules of every event; those of events.k8s.io/v1 say more (in that brick)."""
     involved = event.get("involvedObject") or {}
     namespace, own = involved.get("namespace") or "", event["metadata"].get("namespace") or ""
-    if not namespace:
-        # Cluster-scoped objects' events are kept in "default" (new ones may be in kube-system, too).
-        if own not in ("", "default", "kube-system"):
-            yield invalid_value("involvedObject.namespace", namespace, "does not match event.namespace")
-    elif namespace != own:
-        yield invalid_value("involvedObject.namespace", namespace, "does not match event.namespace")
+    mismatch = invalid_value("involvedObject.namespace", namespace, "does not match event.namespace")
     if not event.get("eventTime"):
-        return
-    for name in ("reportingComponent", "reportingInstance", "action", "reason"):
-        if not event.get(name):
-            yield required("reportingController" if name == "reportingComponent" else name)
-    for name, limit in NEW_LIMITS.items():
-        if len(event.get(name) or "") > limit:
-            yield invalid_value(name, "", f"can have at most {limit} characters")
-    if event.get("type") not in ("Normal", "Warning"):
-        yield invalid_value("type", event.get("type") or "", 'has invalid value: "Normal" or "Warning" expected')
+        # Cluster-scoped objects' events are kept in "default".
+        if own != namespace and (namespace or own not in ("", "default")):
+            yield mismatch
+    else:
+        # New ones may be in kube-system, too.
+        if not namespace and own not in ("default", "kube-system"):
+            yield mismatch
+        controller = event.get("reportingComponent") or ""
+        if not controller:
+            yield required("reportingController")
+        for why in qualified_name(controller):
+            yield invalid_value("reportingController", controller, why)
+        for name in ("reportingInstance", "action", "reason"):
+            if not event.get(name):
+                yield required(name)
+            if len(event.get(name) or "") > NEW_LIMITS[name]:
+                yield invalid_value(name, "", f"can have at most {NEW_LIMITS[name]} characters")
+        if len(event.get("message") or "") > NOTE_LIMIT:
+            yield invalid_value("message", "", f"can have at most {NOTE_LIMIT} characters")
+    for why in subdomain(own):
+        yield invalid_value("namespace", own, why)
 
 
 def event_row(event: Object, now: datetime) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve
 
-from kubrick_api.errors import StatusError, bad_request, forbidden, internal, not_found, too_many_requests
+from kubrick_api.errors import StatusError, bad_request, conflict, forbidden, not_found, too_many_requests
 from kubrick_api.names import GVR
 from kubrick_api.resource import Object
 from kubrick_api.selectors import from_label_selector
@@ -22,54 +22,97 @@ from kubrick_api_core.pods import TERMINAL
 from kubrick_kernel import rfc3339
 
 BUDGETS = GVR("policy", "v1", "poddisruptionbudgets")
+BUDGET = GVR("policy", "v1", "poddisruptionbudget")
+"""How refusals call it."""
 BLOCKED = "Cannot evict pod as it would violate the pod's disruption budget."
 MAX_DISRUPTED = 2000
+ATTEMPTS = 20
+CONFLICT = 409
+DISRUPTION_TARGET = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "EvictionByEvictionAPI",
+    "message": "Eviction API: evicting",
+}
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 async def evict(call: Call, storage: Storage, context: WriteContext) -> Object:
     """Answers POST of an Eviction."""
     eviction: dict[str, Any] = call.body or {}
-    named = (eviction.get("metadata") or {}).get("name")
-    if named and named != call.name:
+    if call.name != (eviction.get("metadata") or {}).get("name"):
         raise bad_request("name in URL does not match name in Eviction object")
     options: dict[str, Any] = dict(eviction.get("deleteOptions") or {})
-    if call.params.get("dryRun"):
-        options.setdefault("dryRun", [call.params["dryRun"]])
-    dry_run = context.dry_run or bool(options.get("dryRun"))
-    pod = storage.reader.get(PODS, call.namespace, call.name)
-    if pod is None:
-        raise not_found(PODS, call.name)
-    if counts(pod):
-        budgets = budgets_of(storage.reader, pod)
-        if len(budgets) > 1:
-            raise internal(
-                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-            )
-        for budget in budgets:
-            if not may_skip(pod, budget):
-                await _spend(call, storage, budget, context.now, dry_run=dry_run)
-        if not dry_run:
-            await _mark(call, storage, context.now)
-    params = {**call.params, "dryRun": "All"} if dry_run else dict(call.params)
-    await storage.handle(
-        evolve(
-            call,
-            verb="delete",
-            resource=PODS,
-            subresource="",
-            params=params,
-            body={**options, **_identity(pod, options)},
-        )
-    )
-    return dict(SUCCESS)
+    dry_run = _dry_run(call, options) or context.dry_run
+    asked = (options.get("preconditions") or {}).get("resourceVersion")
+    for _ in range(ATTEMPTS):
+        pod = storage.reader.get(PODS, call.namespace, call.name)
+        if pod is None:
+            raise not_found(PODS, call.name)
+        version = asked
+        judged = counts(pod)
+        budget = _budget(storage.reader, pod) if judged else None
+        if budget is not None and not may_skip(pod, budget):
+            await _spend(call, storage, budget, context.now, dry_run=dry_run)
+        elif not asked and (budget is not None or (not judged and not _over(pod))):
+            version = pod["metadata"]["resourceVersion"]
+        try:
+            await _go(call, storage, context, options, pod, version, dry_run=dry_run)
+        except StatusError as error:
+            if error.code != CONFLICT or asked or not version:
+                raise
+            if budget is not None:
+                raise processing(budget["metadata"]["name"]) from error
+            continue
+        return dict(SUCCESS)
+    raise conflict(PODS, call.name)
 
 
-def _identity(pod: Object, options: dict[str, Any]) -> dict[str, Any]:
-    """The pod that was judged must be the pod that goes."""
+def _dry_run(call: Call, options: dict[str, Any]) -> bool:
+    """Whether this is a trial: the request or its content may say so. Raises StatusError when they disagree."""
+    asked = call.params.get("dryRun")
+    if asked and options.get("dryRun") and options["dryRun"] != [asked]:
+        both = f"[{asked}] and [{' '.join(options['dryRun'])}]"
+        raise StatusError(500, "", f"Non-matching dry-run options in request and content: {both}")
+    return bool(asked or options.get("dryRun"))
+
+
+def _over(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in TERMINAL or bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def _budget(reader: Reader, pod: Object) -> Object | None:
+    budgets = budgets_of(reader, pod)
+    if len(budgets) > 1:
+        why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        raise StatusError(500, "", why)
+    return budgets[0] if budgets else None
+
+
+async def _go(
+    call: Call,
+    storage: Storage,
+    context: WriteContext,
+    options: dict[str, Any],
+    pod: Object,
+    version: str | None,
+    *,
+    dry_run: bool,
+) -> None:
+    """Mark the pod that was judged and delete it. Raises StatusError (409) when it is another by now."""
     preconditions = dict(options.get("preconditions") or {})
     preconditions.setdefault("uid", pod["metadata"]["uid"])
-    return {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}
+    if version:
+        preconditions["resourceVersion"] = version
+    if not dry_run:
+        marked = await _mark(call, storage, context.now, preconditions)
+        if version:
+            preconditions["resourceVersion"] = marked["metadata"]["resourceVersion"]
+    params = {**call.params, "dryRun": "All"} if dry_run else dict(call.params)
+    body = {**options, "kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}
+    if dry_run:
+        body["dryRun"] = ["All"]
+    await storage.handle(evolve(call, verb="delete", resource=PODS, subresource="", params=params, body=body))
 
 
 def counts(pod: Object) -> bool:
@@ -84,8 +127,18 @@ def budgets_of(reader: Reader, pod: Object) -> list[Object]:
     return [
         budget
         for budget in reader.list(BUDGETS, pod["metadata"]["namespace"])
-        if (selector := budget["spec"].get("selector")) is not None and from_label_selector(selector).matches(labels)
+        if _selects(budget["spec"].get("selector"), labels)
     ]
+
+
+def _selects(selector: Object | None, labels: dict[str, str]) -> bool:
+    """An empty selector that crept in matches nothing, and one that makes no sense doesn't either."""
+    if not selector or not (selector.get("matchLabels") or selector.get("matchExpressions")):
+        return False
+    try:
+        return from_label_selector(selector).matches(labels)
+    except ValueError:
+        return False
 
 
 def may_skip(pod: Object, budget: Object) -> bool:
@@ -116,14 +169,14 @@ def spending(pod: str, now: datetime) -> Callable[[Object], Object]:
     def change(budget: Object) -> Object:
         name, status = budget["metadata"]["name"], budget.setdefault("status", {})
         if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-            raise blocked(f"The disruption budget {name} is still being processed by the server.", retry_after=10)
+            raise processing(name)
         allowed = status.get("disruptionsAllowed", 0)
         if allowed < 0:
-            raise forbidden(BUDGETS, name, "pdb disruptions allowed is negative")
+            raise forbidden(BUDGET, name, "pdb disruptions allowed is negative")
         disrupted = status.get("disruptedPods") or {}
         if len(disrupted) > MAX_DISRUPTED:
             raise forbidden(
-                BUDGETS, name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+                BUDGET, name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
             )
         if allowed == 0:
             raise blocked(
@@ -131,26 +184,44 @@ def spending(pod: str, now: datetime) -> Callable[[Object], Object]:
                 f"{status.get('currentHealthy', 0)} currently"
             )
         status["disruptionsAllowed"] = allowed - 1
+        if allowed == 1:
+            _used_up(status, now)
         status["disruptedPods"] = {**disrupted, pod: rfc3339(now)}
         return budget
 
     return change
 
 
+def _used_up(status: Object, now: datetime) -> None:
+    """The condition DisruptionAllowed turns False with the last disruption."""
+    condition = {
+        "type": "DisruptionAllowed",
+        "status": "False",
+        "reason": "InsufficientPods",
+        "message": "",
+        "observedGeneration": status.get("observedGeneration", 0),
+    }
+    status["conditions"] = list(status.get("conditions") or ())
+    set_condition(status, condition, now)
+
+
+def processing(budget: str) -> StatusError:
+    return blocked(f"The disruption budget {budget} is still being processed by the server.", retry_after=10)
+
+
 def blocked(why: str, retry_after: int = 0) -> StatusError:
     return too_many_requests(BLOCKED, retry_after, [{"reason": "DisruptionBudget", "message": why}])
 
 
-async def _mark(call: Call, storage: Storage, now: datetime) -> None:
+async def _mark(call: Call, storage: Storage, now: datetime, preconditions: dict[str, Any]) -> Object:
     def change(pod: Object) -> Object:
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "EvictionByEvictionAPI",
-            "message": "Eviction API: evicting",
-        }
-        set_condition(pod.setdefault("status", {}), condition, now)
+        for field, kind in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+            asked, found = preconditions.get(field), pod["metadata"].get(field)
+            if asked and asked != found:
+                why = f"Precondition failed: {kind} in precondition: {asked}, {kind} in object meta: {found}"
+                raise conflict(PODS, call.name, why)
+        set_condition(pod.setdefault("status", {}), dict(DISRUPTION_TARGET), now)
         return pod
 
     update = evolve(call, verb="update", resource=PODS, subresource="status", body=None, params={})
-    await storage.modify(update, change, subresource="status", admit=False)
+    return await storage.modify(update, change, subresource="status", admit=False)

@@ -1,6 +1,5 @@
 """What this brick serves."""
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 from kubrick_api.groups import Parts, load_groups
@@ -44,7 +43,7 @@ def service_ranges(kernel: "Kernel") -> tuple[ClusterIPs, NodePorts]:
     network = getattr(settings, "service_cluster_ip_range", CLUSTER_IP_RANGE)
     ports = getattr(settings, "service_node_port_range", NODE_PORT_RANGE)
     try:
-        return ClusterIPs(ipaddress.ip_network(network), kernel.random), NodePorts.parse(ports, kernel.random)
+        return ClusterIPs.parse(network, kernel.random), NodePorts.parse(ports, kernel.random)
     except ValueError as error:
         raise ConfigurationError(
             f"[plugins.apiserver]: service_cluster_ip_range must be like {CLUSTER_IP_RANGE!r} and "
@@ -81,6 +80,11 @@ def parts(kernel: "Kernel") -> Parts:
             "replicationcontrollers/scale": ScaleHandler(),
             "serviceaccounts/token": TokenHandler(kernel),
         },
+        deprecations={
+            "componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+            "endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+        },
+        accepts={"pods/eviction": ("policy/v1beta1",)},
         views={
             "pods/binding": BindingView(),
             "pods/ephemeralcontainers": EphemeralContainersView(),

@@ -12,7 +12,7 @@ from kubrick_api.cells import age
 from kubrick_api.errors import FieldError, invalid_value
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
-from kubrick_api.validation import name_is_dns_label, qualified_name
+from kubrick_api.validation import FOREGROUND, ORPHAN, name_is_dns_label, qualified_name
 
 FINALIZER = "kubernetes"
 LABEL = "kubernetes.io/metadata.name"
@@ -55,20 +55,24 @@ class NamespaceStrategy(Strategy):
             obj["spec"] = {"finalizers": before} if before else {}
 
     def validate(self, obj: Object) -> list[FieldError]:
-        errors = []
-        for i, name in enumerate((obj.get("spec") or {}).get("finalizers") or ()):
-            errors += [invalid_value(f"spec.finalizers[{i}]", name, message) for message in qualified_name(name)]
-        return errors
+        names = (obj.get("spec") or {}).get("finalizers") or ()
+        return [error for name in names for error in _finalizer(name, "spec.finalizers")]
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """Only through the finalize subresource do finalizers change; by then they have an index."""
+        names = (obj.get("spec") or {}).get("finalizers") or ()
+        before = (old.get("spec") or {}).get("finalizers") or ()
+        if list(names) == list(before):
+            return []
+        return [error for i, name in enumerate(names) for error in _finalizer(name, f"spec.finalizers[{i}]")]
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
-        phase, going = obj["status"].get("phase"), bool(obj["metadata"].get("deletionTimestamp"))
-        if going and phase != "Terminating":
-            return [
-                invalid_value("status.Phase", phase, "may only be 'Terminating' if `deletionTimestamp` is not empty")
-            ]
-        if not going and phase == "Terminating":
-            return [invalid_value("status.Phase", phase, "may not be 'Terminating' if `deletionTimestamp` is empty")]
-        return []
+        phase = (obj.get("status") or {}).get("phase") or ""
+        if obj["metadata"].get("deletionTimestamp"):
+            wanted, why = "Terminating", "may only be 'Terminating' if `deletionTimestamp` is not empty"
+        else:
+            wanted, why = "Active", "may only be 'Active' if `deletionTimestamp` is empty"
+        return [] if phase == wanted else [invalid_value("status.Phase", phase, why)]
 
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         return name_is_dns_label(name, prefix)
@@ -81,3 +85,11 @@ class NamespaceStrategy(Strategy):
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         return [obj["metadata"]["name"], (obj.get("status") or {}).get("phase") or "", age(obj, now)]
+
+
+def _finalizer(name: str, path: str) -> list[FieldError]:
+    errors = [invalid_value(path, name, why) for why in qualified_name(name)]
+    if "/" not in name and name not in (FINALIZER, ORPHAN, FOREGROUND):
+        why = "name is neither a standard finalizer name nor is it fully qualified"
+        errors.append(invalid_value(path, name, why))
+    return errors

@@ -1,17 +1,13 @@
 """Nodes: how the API treats them, and their table rows."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import NONE, UNKNOWN, age
-from kubrick_api.equality import same
-from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_value, not_supported, required
-from kubrick_api.quantity import ZERO, Quantity
+from kubrick_api.errors import FieldError
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
-from kubrick_api.validation import label_value, qualified_name
-from kubrick_api_core.placement_validation import EFFECTS
+from kubrick_api_core.node_validation import node_warnings, validate_node, validate_node_update
 
 ROLE_PREFIX = "node-role.kubernetes.io/"
 ROLE_LABEL = "kubernetes.io/role"
@@ -30,50 +26,22 @@ class NodeStrategy(Strategy):
         """A node agent registers its node with its status: it stays."""
 
     def validate(self, obj: Object) -> list[FieldError]:
-        return [*_taints((obj.get("spec") or {}).get("taints") or (), "spec.taints"), *_amounts(obj)]
+        return validate_node(obj)
 
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return list(_update(obj.get("spec") or {}, old.get("spec") or {}))
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return validate_node_update(obj, old)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return list(_amounts(obj))
+        return validate_node_update(obj, old)
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return node_warnings(obj)
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         return {"spec.unschedulable": "true" if (obj.get("spec") or {}).get("unschedulable") else "false"}
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         return node_row(obj, now)
-
-
-def _taints(taints: Any, path: str) -> Iterator[FieldError]:
-    seen: set[tuple[str, str]] = set()
-    for i, taint in enumerate(taints):
-        at = f"{path}[{i}]"
-        key, effect = taint.get("key") or "", taint.get("effect") or ""
-        for message in qualified_name(key):
-            yield invalid_value(f"{at}.key", key, message)
-        if messages := label_value(taint.get("value") or ""):
-            yield invalid_value(f"{at}.value", taint["value"], ";".join(messages))
-        if not effect:
-            yield required(f"{at}.effect")
-        elif effect not in EFFECTS:
-            yield not_supported(f"{at}.effect", effect, EFFECTS)
-        if (key, effect) in seen:
-            yield duplicate(at, taint)
-        seen.add((key, effect))
-
-
-def _amounts(node: Object) -> Iterator[FieldError]:
-    for kind in ("capacity", "allocatable"):
-        for name, amount in ((node.get("status") or {}).get(kind) or {}).items():
-            if Quantity(amount) < ZERO:
-                yield invalid_value(f"status.{kind}[{name}]", str(amount), "must be greater than or equal to 0")
-
-
-def _update(spec: Object, old: Object) -> Iterator[FieldError]:
-    for name in ("podCIDRs", "providerID"):
-        if old.get(name) and not same(spec.get(name), old[name]):
-            yield forbidden_value(f"spec.{name}", f'node updates may not change {name} except from "" to valid')
 
 
 def node_row(node: Object, now: datetime) -> list[Any]:

@@ -2,30 +2,40 @@
 
 What an object's own schema says (a port's protocol) is the engine's; here is the rest, from
 pkg/apis/core/v1/defaults.go. Some defaults belong to pods only, not to templates: requests taken from
-limits, host ports under host networking, enableServiceLinks.
+limits, the pod's own resources, host ports under host networking, enableServiceLinks.
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 Object = dict[str, Any]
 
 # Volume sources that carry the mode of their files, all 0644 when unset.
-WITH_MODE = ("secret", "configMap", "downwardAPI", "projected")
+WITH_MODE = frozenset(("secret", "configMap", "downwardAPI", "projected"))
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+tag_of = re.compile(r":([^:/]+)$").search
 
 
 def default_pod(pod: Object) -> None:
     """Defaults of a Pod."""
     spec = pod.setdefault("spec", {})
     default_pod_spec(spec)
-    spec.setdefault("enableServiceLinks", True)
-    for container in _containers(spec, ("initContainers", "containers")):
-        _request_limits(container["resources"])
-        if spec.get("hostNetwork"):
-            for port in container.get("ports") or ():
-                if not port.get("hostPort") and "containerPort" in port:
-                    port["hostPort"] = port["containerPort"]
+    if spec.get("enableServiceLinks") is None:
+        spec["enableServiceLinks"] = True
+    for name in ("containers", "initContainers"):
+        for container in spec.get(name) or ():
+            resources = container["resources"]
+            if resources.get("limits"):
+                # What is limited but not requested is requested up to its limit.
+                resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
+            if spec.get("hostNetwork"):
+                for port in container.get("ports") or ():
+                    if not port.get("hostPort") and "containerPort" in port:
+                        port["hostPort"] = port["containerPort"]
+    if spec.get("resources"):
+        _default_pod_resources(spec)
 
 
 def default_pod_template(template: Object) -> None:
@@ -36,21 +46,23 @@ def default_pod_template(template: Object) -> None:
 
 def default_pod_spec(spec: Object) -> None:
     """Defaults common to pods and templates."""
-    if not spec.get("dnsPolicy"):
+    get = spec.get
+    if not get("dnsPolicy"):
         spec["dnsPolicy"] = "ClusterFirst"
-    if not spec.get("restartPolicy"):
+    if not get("restartPolicy"):
         spec["restartPolicy"] = "Always"
-    if spec.get("securityContext") is None:
+    if get("securityContext") is None:
         spec["securityContext"] = {}
-    if spec.get("terminationGracePeriodSeconds") is None:
+    if get("terminationGracePeriodSeconds") is None:
         spec["terminationGracePeriodSeconds"] = 30
-    if not spec.get("schedulerName"):
+    if not get("schedulerName"):
         spec["schedulerName"] = "default-scheduler"
     _alias_service_account(spec)
-    for volume in spec.get("volumes") or ():
+    for volume in get("volumes") or ():
         default_volume(volume)
-    for container in _containers(spec, CONTAINER_LISTS):
-        default_container(container)
+    for name in CONTAINER_LISTS:
+        for container in get(name) or ():
+            default_container(container)
 
 
 def _alias_service_account(spec: Object) -> None:
@@ -63,38 +75,37 @@ def _alias_service_account(spec: Object) -> None:
         spec.pop("serviceAccountName", None)
 
 
-def _containers(spec: Object, lists: tuple[str, ...]) -> list[Object]:
-    return [container for name in lists for container in spec.get(name) or ()]
-
-
+@lru_cache(maxsize=1024)
 def pull_policy(image: str) -> str:
     """Always for the tag "latest" (or none, without a digest), IfNotPresent otherwise."""
     name, _, digest = image.partition("@")
-    tag = re.search(r":([^:/]+)$", name)
+    tag = tag_of(name)
     latest = tag[1] == "latest" if tag else not digest
     return "Always" if latest else "IfNotPresent"
 
 
 def default_container(container: Object) -> None:
-    if not container.get("imagePullPolicy"):
-        container["imagePullPolicy"] = pull_policy(container.get("image") or "")
-    if not container.get("terminationMessagePath"):
+    get = container.get
+    if not get("imagePullPolicy"):
+        container["imagePullPolicy"] = pull_policy(get("image") or "")
+    if not get("terminationMessagePath"):
         container["terminationMessagePath"] = "/dev/termination-log"
-    if not container.get("terminationMessagePolicy"):
+    if not get("terminationMessagePolicy"):
         container["terminationMessagePolicy"] = "File"
-    if container.get("resources") is None:
+    if get("resources") is None:
         container["resources"] = {}
-    for port in container.get("ports") or ():
+    for port in get("ports") or ():
         if not port.get("protocol"):
             port["protocol"] = "TCP"
-    for variable in container.get("env") or ():
-        if field_ref := (variable.get("valueFrom") or {}).get("fieldRef"):
+    for variable in get("env") or ():
+        if (source := variable.get("valueFrom")) and (field_ref := source.get("fieldRef")):
             _version_field(field_ref)
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe := container.get(name):
+    for name in PROBES:
+        if probe := get(name):
             default_probe(probe)
-    for action in (container.get("lifecycle") or {}).values():
-        _default_http(action)
+    if lifecycle := get("lifecycle"):
+        for action in lifecycle.values():
+            _default_http(action)
 
 
 def default_probe(probe: Object) -> None:
@@ -123,29 +134,70 @@ def _version_field(field_ref: Object) -> None:
 def default_volume(volume: Object) -> None:
     if all(value is None for key, value in volume.items() if key != "name"):
         volume["emptyDir"] = {}
-    for kind in WITH_MODE:
-        if (source := volume.get(kind)) is not None and source.get("defaultMode") is None:
-            source["defaultMode"] = 0o644
-    if (host_path := volume.get("hostPath")) is not None and host_path.get("type") is None:
-        host_path["type"] = ""
-    for item in (volume.get("downwardAPI") or {}).get("items") or ():
+        return
+    for kind, source in volume.items():
+        if kind in WITH_MODE:
+            if source.get("defaultMode") is None:
+                source["defaultMode"] = 0o644
+            if kind == "downwardAPI":
+                _default_files(source)
+            elif kind == "projected":
+                _default_projections(source)
+        elif kind == "hostPath":
+            if source.get("type") is None:
+                source["type"] = ""
+        elif kind == "ephemeral":
+            if claim := source.get("volumeClaimTemplate"):
+                claim.setdefault("metadata", {})
+                claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+        elif kind == "image" and not source.get("pullPolicy"):
+            source["pullPolicy"] = pull_policy(source.get("reference") or "")
+
+
+def _default_files(source: Object) -> None:
+    for item in source.get("items") or ():
         if item.get("fieldRef"):
             _version_field(item["fieldRef"])
-    for source in (volume.get("projected") or {}).get("sources") or ():
+
+
+def _default_projections(projected: Object) -> None:
+    for source in projected.get("sources") or ():
         if (token := source.get("serviceAccountToken")) is not None and token.get("expirationSeconds") is None:
             token["expirationSeconds"] = 3600
-        for item in (source.get("downwardAPI") or {}).get("items") or ():
-            if item.get("fieldRef"):
-                _version_field(item["fieldRef"])
-    if claim := (volume.get("ephemeral") or {}).get("volumeClaimTemplate"):
-        claim.setdefault("metadata", {})
-        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
-    if (image := volume.get("image")) is not None and not image.get("pullPolicy"):
-        image["pullPolicy"] = pull_policy(image.get("reference") or "")
+        if (files := source.get("downwardAPI")) is not None:
+            _default_files(files)
+        if (certificate := source.get("podCertificate")) is not None and certificate.get(
+            "maxExpirationSeconds"
+        ) is None:
+            certificate["maxExpirationSeconds"] = 86400
 
 
-def _request_limits(resources: Object) -> None:
-    """A resource that is limited but not requested is requested up to its limit."""
-    if limits := resources.get("limits"):
-        requests = resources.get("requests")
-        resources["requests"] = {**limits, **(requests or {})}
+def _default_pod_resources(spec: Object) -> None:
+    """What the pod as a whole requests and is limited to, where only part of it is given (KEP-2837)."""
+    from kubrick_api_core.resource_validation import is_huge, may_overcommit, total
+
+    whole = spec["resources"]
+    given_limits, given_requests = whole.get("limits") or {}, whole.get("requests") or {}
+    if not given_limits and not given_requests:
+        return
+    limits, requests = dict(given_limits), dict(given_requests)
+    sums = total(spec, "limits")
+    for name, value in sums.items():
+        if is_huge(name) and name not in requests:
+            limits.setdefault(name, str(value))
+    if limits:
+        for name, value in total(spec, "requests").items():
+            if name in ("cpu", "memory"):
+                requests.setdefault(name, str(value))
+        for name, text in limits.items():
+            if name in ("cpu", "memory") or is_huge(name):
+                requests.setdefault(name, text)
+    else:
+        everyone = [c for kind in ("containers", "initContainers") for c in spec.get(kind) or ()]
+        for name, value in sums.items():
+            everywhere = all(name in ((c.get("resources") or {}).get("limits") or {}) for c in everyone)
+            if name in ("cpu", "memory") and may_overcommit(name) and everywhere:
+                limits[name] = str(value)
+    for kind, amounts in (("limits", limits), ("requests", requests)):
+        if amounts:
+            whole[kind] = amounts

@@ -4,10 +4,15 @@ From pkg/apis/core/v1/helper/qos: only cpu and memory count, quantities of zero 
 limits given for the whole pod take the place of the containers'.
 """
 
+from kubrick_api import codec
 from kubrick_api.quantity import ZERO, Quantity
 from kubrick_api.resource import Object
 
 COUNTED = ("cpu", "memory")
+REMEMBERED = 512
+
+_known: dict[bytes, str] = {}
+"""Classes by the text of the resources: a cluster makes few kinds of pods, many times over."""
 
 
 def quality_of_service(pod: Object) -> str:
@@ -16,7 +21,15 @@ def quality_of_service(pod: Object) -> str:
     if whole.get("requests") or whole.get("limits"):
         return _class([whole])
     containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    return _class([container.get("resources") or {} for container in containers])
+    resources = [container.get("resources") or {} for container in containers]
+    text = codec.text(resources)
+    found = _known.get(text)
+    if found is None:
+        found = _class(resources)
+        if len(_known) >= REMEMBERED:
+            _known.clear()
+        _known[text] = found
+    return found
 
 
 def _amounts(resources: Object, kind: str) -> dict[str, Quantity]:

@@ -1,15 +1,17 @@
 """ReplicationControllers: the oldest way to keep a number of pods."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import age, containers_and_images, format_labels
-from kubrick_api.errors import FieldError, invalid_value, not_supported, required
+from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
+from kubrick_api.storage import WriteContext
 from kubrick_api.validation import non_negative
 from kubrick_api_core.pod_defaults import default_pod_template
 from kubrick_api_core.pod_validation import validate_pod_template
+
+COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
 
 
 class ReplicationControllerStrategy(Strategy):
@@ -30,8 +32,25 @@ class ReplicationControllerStrategy(Strategy):
                     obj["metadata"]["labels"] = dict(labels)
         obj.setdefault("status", {}).setdefault("replicas", 0)
 
+    def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
+        super().prepare_for_create(obj, context)
+        obj["status"] = {"replicas": 0}
+
     def validate(self, obj: Object) -> list[FieldError]:
-        return list(_validate(obj.get("spec") or {}))
+        return _validate(obj.get("spec") or {}, None)
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return _validate(obj.get("spec") or {}, (old.get("spec") or {}).get("template"))
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return _status(obj.get("status") or {})
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        from kubrick_api_core.pod_warnings import template_warnings
+
+        template = (obj.get("spec") or {}).get("template")
+        before = ((old or {}).get("spec") or {}).get("template")
+        return [] if template is None or template == before else template_warnings(template, "spec.template")
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         return {"status.replicas": str((obj.get("status") or {}).get("replicas") or 0)}
@@ -49,19 +68,39 @@ class ReplicationControllerStrategy(Strategy):
         ]
 
 
-def _validate(spec: Object) -> Iterator[FieldError]:
-    yield from non_negative(spec.get("minReadySeconds") or 0, "spec.minReadySeconds")
-    yield from non_negative(spec.get("replicas") or 0, "spec.replicas")
+def _validate(spec: Object, old: Object | None) -> list[FieldError]:
+    errors = non_negative(spec.get("minReadySeconds") or 0, "spec.minReadySeconds")
     selector, template = spec.get("selector") or {}, spec.get("template")
     if not selector:
-        yield required("spec.selector")
+        errors.append(required("spec.selector"))
+    errors += non_negative(spec.get("replicas") or 0, "spec.replicas")
     if template is None:
-        yield required("spec.template")
-        return
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    if selector and any(labels.get(key) != value for key, value in selector.items()):
-        yield invalid_value("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
-    yield from validate_pod_template(template, "spec.template")
-    policy = (template.get("spec") or {}).get("restartPolicy")
-    if policy != "Always":
-        yield not_supported("spec.template.spec.restartPolicy", policy, ("Always",))
+        errors.append(required("spec.template"))
+        return errors
+    labels = (template.get("metadata") or {}).get("labels")
+    if selector and any((labels or {}).get(key) != value for key, value in selector.items()):
+        why = "`selector` does not match template `labels`"
+        shown = labels and dict(sorted(labels.items()))
+        errors.append(invalid_value("spec.template.metadata.labels", shown, why))
+    errors += validate_pod_template(template, "spec.template", old)
+    pod = template.get("spec") or {}
+    if pod.get("restartPolicy") != "Always":
+        errors.append(not_supported("spec.template.spec.restartPolicy", pod.get("restartPolicy") or "", ("Always",)))
+    if pod.get("activeDeadlineSeconds") is not None:
+        why = "activeDeadlineSeconds in ReplicationController is not Supported"
+        errors.append(forbidden_value("spec.template.spec.activeDeadlineSeconds", why))
+    return errors
+
+
+def _status(status: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    count = {name: status.get(name) or 0 for name in COUNTS}
+    for name, value in count.items():
+        errors += non_negative(value, f"status.{name}")
+    for name in COUNTS[1:4]:
+        if count[name] > count["replicas"]:
+            errors.append(invalid_value(f"status.{name}", count[name], "cannot be greater than status.replicas"))
+    if count["availableReplicas"] > count["readyReplicas"]:
+        why = "cannot be greater than readyReplicas"
+        errors.append(invalid_value("status.availableReplicas", count["availableReplicas"], why))
+    return errors

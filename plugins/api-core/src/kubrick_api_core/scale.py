@@ -51,7 +51,7 @@ class ScaleHandler:
             raise not_found(call.resource, call.name)
         if call.verb == "get":
             return scale_of(obj)
-        update = evolve(call, verb="update", subresource="", body=None)
+        update = evolve(call, verb="update", body=None)
         return scale_of(await storage.modify(update, _change(call), admit=False))
 
 

@@ -28,6 +28,11 @@ def needs_health_port(spec: Object) -> bool:
     return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
+def reachable(spec: Object) -> bool:
+    """Whether it can be reached from outside the cluster."""
+    return spec.get("type") in WITH_NODE_PORTS or (spec.get("type") == "ClusterIP" and bool(spec.get("externalIPs")))
+
+
 def is_headless(spec: Object) -> bool:
     return spec.get("clusterIP") == HEADLESS
 
@@ -75,7 +80,7 @@ def pair_cluster_ips(spec: Object, old: Object | None = None) -> None:
             many = [one] if one else []
         elif one == was and not same_list and not many:
             one = ""
-    if many and not one:
+    if old is not None and many and not one:
         one = many[0]
     for name, value in (("clusterIP", one), ("clusterIPs", many)):
         if value:

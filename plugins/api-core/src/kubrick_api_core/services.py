@@ -1,11 +1,15 @@
-"""Services: how the API treats them, allocation of their addresses and ports included."""
+"""Services: how the API treats them, allocation of their addresses and ports included.
 
-import ipaddress
+From pkg/registry/core/service (strategy.go, storage/alloc.go). What is allocated is written, or let go, in the
+service's own transaction.
+"""
+
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from kubrick_api.errors import FieldError, StatusError, internal, invalid, invalid_value
+from kubrick_api import addresses
+from kubrick_api.errors import FieldError, internal, invalid, invalid_value
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import Also, WriteContext
@@ -15,20 +19,23 @@ from kubrick_api_core.service_allocation import (
     ClusterIPs,
     NodePorts,
     ip_address_object,
+    node_ports,
+    owned_by,
 )
 from kubrick_api_core.service_defaults import (
     HEADLESS,
     default_service,
     drop_unused,
-    is_headless,
     keep_allocated,
     needs_cluster_ip,
     needs_health_port,
     needs_node_ports,
     pair_cluster_ips,
 )
+from kubrick_api_core.service_families import keeps_preference, settle_families
 
 SERVICE = GVK("", "v1", "Service")
+WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
 
 
 class ServiceStrategy(Strategy):
@@ -62,12 +69,25 @@ class ServiceStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
         from kubrick_api_core.service_validation import validate_service
 
-        return list(validate_service(obj))
+        return validate_service(obj)
 
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
         from kubrick_api_core.service_validation import validate_service_update
 
-        return list(validate_service_update(obj, old))
+        return validate_service_update(obj, old)
+
+    def validate_metadata_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return self.validate_replacement(obj, old)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        from kubrick_api_core.service_validation import validate_service_status_update
+
+        return validate_service_status_update(obj, old)
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        from kubrick_api_core.service_validation import service_warnings
+
+        return service_warnings(obj)
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         spec = obj.get("spec") or {}
@@ -81,154 +101,134 @@ class ServiceStrategy(Strategy):
     # Allocation
 
     async def allocate(self, obj: Object, old: Object | None, context: WriteContext) -> None:
-        before = old["spec"] if old else {}
-        self._families(obj)
-        self._address(obj, before, context)
-        self._node_ports(obj, before, context)
+        if context.subresource:
+            return
+        spec, before = obj["spec"], old["spec"] if old else {}
+        name = obj["metadata"].get("name", "")
+        if errors := settle_families(spec, before, self.addresses.families):
+            raise invalid(SERVICE, name, errors)
+        if not (old and keeps_preference(spec, before)):
+            self._cluster_ips(obj, before, context)
+        if spec.get("type") in WITH_NODE_PORTS:
+            self._node_ports(obj, before, context)
+        if needs_health_port(spec):
+            self._health_port(obj, before, context)
 
     async def release(self, old: Object, context: WriteContext) -> None:
-        spec = old["spec"]
-        for address in spec.get("clusterIPs") or ():
-            self._let_go(address, context)
-        for protocol, port in _node_ports(spec):
-            self.ports.release(protocol, port)
+        for address in old["spec"].get("clusterIPs") or ():
+            self._let_go(old, address, context)
 
-    def _let_go(self, address: str, context: WriteContext) -> None:
-        if address != HEADLESS:
-            if not context.dry_run:
-                self.addresses.release(address)
-            if context.reader.get(IP_ADDRESSES, "", address) is not None:
-                context.also.append(Also(IP_ADDRESSES, "", address, None))
-
-    def _families(self, obj: Object) -> None:
-        """One family: the range's. A headless service without a selector may have both."""
-        spec, name = obj["spec"], obj["metadata"].get("name", "")
-        if not needs_cluster_ip(spec):
+    def _let_go(self, obj: Object, address: str, context: WriteContext) -> None:
+        """The address's object goes with the write, if it is this service's."""
+        if address in ("", HEADLESS):
             return
-        own = self.addresses.family
-        selectorless = is_headless(spec) and not spec.get("selector")
-        policy = spec.get("ipFamilyPolicy") or ("RequireDualStack" if selectorless else "SingleStack")
-        families = list(spec.get("ipFamilies") or ())
-        if policy == "RequireDualStack" and not selectorless:
-            raise invalid(
-                SERVICE,
-                name,
-                [
-                    invalid_value(
-                        "spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services"
-                    )
-                ],
-            )
-        for i, family in enumerate(families):
-            if family != own and not selectorless:
-                raise invalid(
-                    SERVICE, name, [invalid_value(f"spec.ipFamilies[{i}]", family, "not configured on this cluster")]
-                )
-        if not families:
-            families = [own]
-        if selectorless and policy == "RequireDualStack" and len(families) == 1:
-            families.append("IPv6" if families[0] == "IPv4" else "IPv4")
-        spec["ipFamilies"], spec["ipFamilyPolicy"] = families, policy
-
-    def _address(self, obj: Object, before: Object, context: WriteContext) -> None:
-        spec = obj["spec"]
-        had = before.get("clusterIP") or ""
-        if not needs_cluster_ip(spec):
-            if had:
-                self._let_go(had, context)
-            return
-        wanted = spec.get("clusterIP") or ""
-        if wanted == HEADLESS:
-            spec["clusterIPs"] = [HEADLESS]
-            return
-        if had and had != HEADLESS and wanted == had:
-            return
-        address = self._reserve(obj, wanted, context)
-        spec["clusterIP"], spec["clusterIPs"] = address, [address]
+        canonical = str(addresses.parse(address) or address)
         metadata = obj["metadata"]
-        owner = ip_address_object(address, metadata.get("namespace", ""), metadata.get("name", ""))
-        context.also.append(Also(IP_ADDRESSES, "", address, owner))
+        found = context.reader.get(IP_ADDRESSES, "", canonical)
+        if owned_by(found, metadata.get("namespace", ""), metadata.get("name", "")):
+            context.also.append(Also(IP_ADDRESSES, "", canonical, None))
 
-    def _reserve(self, obj: Object, wanted: str, context: WriteContext) -> str:
+    def _cluster_ips(self, obj: Object, before: Object, context: WriteContext) -> None:
+        spec = obj["spec"]
+        had = before.get("clusterIPs") or []
+        if not needs_cluster_ip(spec):
+            for address in had if needs_cluster_ip(before) else ():
+                self._let_go(obj, address, context)
+            return
+        given = list(spec.get("clusterIPs") or ())
+        if given[:1] == [HEADLESS] or had[:1] == [HEADLESS]:
+            return
+        made = []
+        for i, family in enumerate(spec.get("ipFamilies") or ()):
+            wanted = given[i] if i < len(given) else ""
+            # An address that replaces one the service has is for validation to refuse.
+            fresh = i >= len(had)
+            made.append(self._address(obj, family, wanted, context) if fresh else wanted or had[i])
+        for address in had[len(made) :]:
+            self._let_go(obj, address, context)
+        if made:
+            spec["clusterIP"], spec["clusterIPs"] = made[0], made
+
+    def _address(self, obj: Object, family: str, wanted: str, context: WriteContext) -> str:
+        metadata = obj["metadata"]
         try:
             if wanted:
-                ipaddress.ip_address(wanted)
-                self.addresses.reserve(wanted, context.reader)
+                address = str(addresses.parse(wanted) or wanted)
+                self.addresses.reserve(address, context.reader)
             else:
-                wanted = self.addresses.next(context.reader)
+                address = self.addresses.next(family, context.reader)
         except AllocationError as error:
             if not wanted:
                 raise internal(f"failed to allocate a serviceIP: {error}") from None
-            raise self._refused(obj, wanted, str(error)) from None
-        except ValueError:
-            raise self._refused(obj, wanted, "must be a valid IP address") from None
-        address = wanted
-        context.on_failure.append(lambda: self.addresses.release(address))
-        return address
-
-    def _refused(self, obj: Object, address: str, why: str) -> StatusError:
-        return invalid(
-            SERVICE,
-            obj["metadata"].get("name", ""),
-            [invalid_value("spec.clusterIPs", [address], f"failed to allocate IP {address}: {why}")],
-        )
+            shown = [*(obj["spec"].get("clusterIPs") or [wanted])]
+            why = f"failed to allocate IP {wanted}: {error}"
+            errors = [invalid_value("spec.clusterIPs", shown, why)]
+            raise invalid(SERVICE, metadata.get("name", ""), errors) from None
+        _until_done(context, lambda: self.addresses.forget(address))
+        owner = ip_address_object(address, metadata.get("namespace", ""), metadata.get("name", ""))
+        context.also.append(Also(IP_ADDRESSES, "", address, owner))
+        return wanted or address
 
     def _node_ports(self, obj: Object, before: Object, context: WriteContext) -> None:
+        """Numbers asked for are reserved; where none is and one is needed, the protocols of a port share one."""
         spec = obj["spec"]
-        had = _node_ports(before)
-        kept: set[tuple[str, int]] = set()
-        own_numbers: dict[int, set[str]] = {}
-        if needs_node_ports(spec):
-            for i, port in enumerate(spec.get("ports") or ()):
-                protocol, number = port.get("protocol", "TCP"), port.get("nodePort")
-                if not number:
-                    # One number serves both protocols of a port, as DNS on 53 wants.
-                    number = next(
-                        (p["nodePort"] for p in spec["ports"][:i] if _twin(p, port) and p.get("nodePort")), None
-                    )
-                    if number is not None and protocol in own_numbers.get(number, ()):
-                        number = None
-                if number and (protocol, number) in had:
-                    kept.add((protocol, number))
-                else:
-                    number = self._port(obj, f"spec.ports[{i}].nodePort", protocol, number, context)
-                own_numbers.setdefault(number, set()).add(protocol)
-                port["nodePort"] = number
-        if needs_health_port(spec):
-            number = spec.get("healthCheckNodePort")
-            if number and ("TCP", number) in had:
-                kept.add(("TCP", number))
-            else:
-                spec["healthCheckNodePort"] = self._port(obj, "spec.healthCheckNodePort", "TCP", number, context)
-        if not context.dry_run:
-            for protocol, number in had - kept:
-                self.ports.release(protocol, number)
+        had = node_ports(before) if before.get("type") in WITH_NODE_PORTS else set()
+        ports = spec.get("ports") or []
+        own: dict[int, int] = {}
+        mine: set[int] = set()
+        taken: set[tuple[str, int]] = set()
+        for i, port in enumerate(ports):
+            number, wanted = port.get("nodePort") or 0, port.get("port") or 0
+            if not number:
+                if not needs_node_ports(spec):
+                    continue
+                asked = next((p["nodePort"] for p in ports if p.get("port") == wanted and p.get("nodePort")), 0)
+                number = own.get(wanted) or asked
+                if number and (port.get("protocol") or "", number) in taken:
+                    number = 0
+            if number and number not in had and number not in mine:
+                self._reserve(obj, f"spec.ports[{i}].nodePort", number, context)
+            elif not number:
+                number = self._any_port(had | mine, context)
+            port["nodePort"] = number
+            mine.add(number)
+            taken.add((port.get("protocol") or "", number))
+            own.setdefault(wanted, number)
 
-    def _port(self, obj: Object, path: str, protocol: str, wanted: int | None, context: WriteContext) -> int:
+    def _health_port(self, obj: Object, before: Object, context: WriteContext) -> None:
+        """One that the service has stays; validation refuses another."""
+        spec = obj["spec"]
+        number = spec.get("healthCheckNodePort") or 0
+        if needs_health_port(before) and before.get("healthCheckNodePort"):
+            return
+        if not number:
+            spec["healthCheckNodePort"] = self._any_port(node_ports(spec), context)
+            return
         try:
-            if wanted:
-                self.ports.reserve(protocol, wanted, context.reader, obj["metadata"].get("uid", ""))
-                number = wanted
-            else:
-                number = self.ports.next(protocol, context.reader)
+            self.ports.reserve(number, context.reader, obj["metadata"].get("uid", ""))
         except AllocationError as error:
-            if not wanted:
-                raise internal(f"failed to allocate a nodePort: {error}") from None
-            raise invalid(SERVICE, obj["metadata"].get("name", ""), [invalid_value(path, wanted, str(error))]) from None
-        context.on_failure.append(_releasing(self.ports, protocol, number))
+            raise internal(f"failed to allocate requested HealthCheck NodePort {number}: {error}") from None
+        _until_done(context, lambda: self.ports.forget(number))
+
+    def _reserve(self, obj: Object, path: str, number: int, context: WriteContext) -> None:
+        metadata = obj["metadata"]
+        try:
+            self.ports.reserve(number, context.reader, metadata.get("uid", ""))
+        except AllocationError as error:
+            errors = [invalid_value(path, number, str(error))]
+            raise invalid(SERVICE, metadata.get("name", ""), errors) from None
+        _until_done(context, lambda: self.ports.forget(number))
+
+    def _any_port(self, taken: set[int], context: WriteContext) -> int:
+        try:
+            number = self.ports.next(context.reader, taken)
+        except AllocationError as error:
+            raise internal(f"failed to allocate a nodePort: {error}") from None
+        _until_done(context, lambda: self.ports.forget(number))
         return number
 
 
-def _releasing(ports: NodePorts, protocol: str, number: int) -> Callable[[], None]:
-    return lambda: ports.release(protocol, number)
-
-
-def _twin(a: Object, b: Object) -> bool:
-    return a.get("port") == b.get("port") and a.get("protocol") != b.get("protocol")
-
-
-def _node_ports(spec: Object) -> set[tuple[str, int]]:
-    found = {(p.get("protocol", "TCP"), p["nodePort"]) for p in spec.get("ports") or () if p.get("nodePort")}
-    if spec.get("healthCheckNodePort"):
-        found.add(("TCP", spec["healthCheckNodePort"]))
-    return found
+def _until_done(context: WriteContext, forget: Callable[[], None]) -> None:
+    """A promise lasts until the write is over, whichever way it ends."""
+    context.on_failure.append(forget)
+    context.on_success.append(forget)

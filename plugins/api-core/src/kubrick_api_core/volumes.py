@@ -1,29 +1,25 @@
 """PersistentVolumes and PersistentVolumeClaims: defaults, the rules most people meet, and rows."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import age
-from kubrick_api.equality import differences, same
-from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
-from kubrick_api.quantity import ZERO, Quantity
+from kubrick_api.errors import FieldError
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
+from kubrick_api_core.claim_update import (
+    claim_warnings,
+    keep_only_known_sources,
+    pair_sources,
+    validate_claim_status,
+    validate_claim_update,
+)
+from kubrick_api_core.claim_validation import validate_claim_spec
+from kubrick_api_core.persistent_volumes import validate_volume, validate_volume_update, volume_warnings
 
 MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 UNSET = "<unset>"
-# Fields of a PersistentVolume's spec that are not its source.
-PLAIN = frozenset(
-    (
-        "accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy",
-        "storageClassName", "volumeAttributesClassName", "volumeMode",
-    )
-)  # fmt: skip
-CLAIM_FIXED = (
-    "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-)
 
 
 def modes_text(modes: Any) -> str:
@@ -60,18 +56,13 @@ class PersistentVolumeStrategy(Strategy):
         obj["status"] = {"phase": "Pending"}
 
     def validate(self, obj: Object) -> list[FieldError]:
-        return list(_volume(obj.get("spec") or {}))
+        return validate_volume(obj)
 
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        spec, before = obj.get("spec") or {}, old.get("spec") or {}
-        kinds = {name for name in {*spec, *before} if name not in PLAIN}
-        if any(not same(spec.get(name), before.get(name)) for name in kinds):
-            return [
-                forbidden_value(
-                    "spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"
-                )
-            ]
-        return []
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return validate_volume_update(obj, old)
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return volume_warnings(obj)
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -91,41 +82,6 @@ class PersistentVolumeStrategy(Strategy):
         ]
 
 
-def _modes(spec: Object) -> Iterator[FieldError]:
-    modes = spec.get("accessModes") or ()
-    for mode in modes:
-        if mode not in MODES:
-            yield not_supported("spec.accessModes", mode, sorted(MODES))
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
-        yield forbidden_value("spec.accessModes", "may not use ReadWriteOncePod with other access modes")
-    if spec.get("volumeMode") not in (None, "", "Block", "Filesystem"):
-        yield not_supported("spec.volumeMode", spec["volumeMode"], ("Block", "Filesystem"))
-
-
-def _volume(spec: Object) -> Iterator[FieldError]:
-    if not spec.get("accessModes"):
-        yield required("spec.accessModes")
-    yield from _modes(spec)
-    capacity = spec.get("capacity") or {}
-    if not capacity:
-        yield required("spec.capacity")
-    elif "storage" not in capacity or len(capacity) > 1:
-        yield not_supported("spec.capacity", capacity, ("storage",))
-    elif Quantity(capacity["storage"]) <= ZERO:
-        yield invalid_value("spec.capacity[storage]", str(capacity["storage"]), "must be greater than zero")
-    if spec.get("persistentVolumeReclaimPolicy") not in ("Delete", "Recycle", "Retain"):
-        yield not_supported(
-            "spec.persistentVolumeReclaimPolicy",
-            spec.get("persistentVolumeReclaimPolicy"),
-            ("Delete", "Recycle", "Retain"),
-        )
-    kinds = [name for name, source in spec.items() if name not in PLAIN and source is not None]
-    if not kinds:
-        yield required("spec", "must specify a volume type")
-    for extra in kinds[1:]:
-        yield forbidden_value(f"spec.{extra}", "may not specify more than 1 volume type")
-
-
 class PersistentVolumeClaimStrategy(Strategy):
     has_status = True
 
@@ -139,20 +95,30 @@ class PersistentVolumeClaimStrategy(Strategy):
 
     def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
         obj["status"] = {"phase": "Pending"}
+        keep_only_known_sources(obj["spec"], {})
+        pair_sources(obj["spec"])
+
+    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
+        super().prepare_for_update(obj, old, context)
+        if not context.subresource:
+            keep_only_known_sources(obj.get("spec") or {}, old.get("spec") or {})
 
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj.get("spec") or {}
-        errors = [] if spec.get("accessModes") else [required("spec.accessModes", "at least 1 access mode is required")]
-        errors += _modes(spec)
-        storage = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
-        if storage is None:
-            errors.append(required("spec.resources[storage]"))
-        elif Quantity(storage) <= ZERO:
-            errors.append(invalid_value("spec.resources[storage]", str(storage), "must be greater than zero"))
+        errors: list[FieldError] = []
+        validate_claim_spec(obj.get("spec") or {}, "spec", errors)
         return errors
 
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return list(_claim_update(obj, old))
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return validate_claim_update(obj, old)
+
+    def validate_metadata_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return validate_claim_update(obj, old)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return validate_claim_status(obj)
+
+    def warnings(self, obj: Object, old: Object | None) -> list[str]:
+        return claim_warnings(obj)
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -168,29 +134,3 @@ class PersistentVolumeClaimStrategy(Strategy):
             age(obj, now),
             spec.get("volumeMode") or UNSET,
         ]
-
-
-def _claim_update(obj: Object, old: Object) -> Iterator[FieldError]:
-    """A claim is fixed, but for its volume's name before it is bound and more room after."""
-    spec, before = dict(obj.get("spec") or {}), dict(old.get("spec") or {})
-    bound = (old.get("status") or {}).get("phase") == "Bound"
-    if not before.get("volumeName"):
-        before["volumeName"] = spec.get("volumeName")
-    if not before.get("storageClassName"):
-        before["storageClassName"] = spec.get("storageClassName")
-    before["volumeAttributesClassName"] = spec.get("volumeAttributesClassName")
-    new = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
-    was = ((before.get("resources") or {}).get("requests") or {}).get("storage")
-    if bound:
-        recorded = ((old.get("status") or {}).get("capacity") or {}).get("storage", was)
-        if (
-            new is not None
-            and was is not None
-            and Quantity(new) < Quantity(was)
-            and Quantity(new) < Quantity(recorded or was)
-        ):
-            yield forbidden_value("spec.resources.requests.storage", "field can not be less than status.capacity")
-        before["resources"] = spec.get("resources")
-    if changed := differences(before, spec):
-        listed = "\n".join(changed)
-        yield forbidden_value("spec", f"{CLAIM_FIXED}\n{listed}\n")

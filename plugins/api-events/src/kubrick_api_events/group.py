@@ -3,20 +3,22 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from kubrick_api.errors import FieldError, required
+from kubrick_api.errors import FieldError
 from kubrick_api.groups import Conversion, Parts, load_groups
 from kubrick_api.resource import APIGroup, Object
 from kubrick_api.storage import WriteContext
 from kubrick_api_core.events import EventStrategy
 from kubrick_api_core.names import EVENTS as CORE_EVENTS
 from kubrick_api_events.conversion import from_core, to_core
+from kubrick_api_events.strictness import changed, legacy_errors, strict
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 
 class NewEventStrategy(EventStrategy):
-    """The same rules, seen through events.k8s.io: here eventTime is not optional."""
+    """The same rules, seen through events.k8s.io, and stricter ones: nothing old-fashioned, and what happened
+    doesn't change. Errors have core's paths, as Kubernetes' have."""
 
     def default(self, obj: Object) -> None:
         if obj.get("regarding") is None:
@@ -26,8 +28,11 @@ class NewEventStrategy(EventStrategy):
         """Nothing to add."""
 
     def validate(self, obj: Object) -> list[FieldError]:
-        missing = [] if obj.get("eventTime") or obj.get("deprecatedFirstTimestamp") else [required("eventTime")]
-        return missing + super().validate(to_core(obj))
+        core = to_core(obj)
+        return [*legacy_errors(super().validate(core)), *strict(core)]
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        return list(changed(to_core(obj), to_core(old)))
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         fields = super().selectable_fields(to_core(obj))

@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import NONE, age
-from kubrick_api.errors import FieldError, invalid_value, not_supported, required
+from kubrick_api.errors import FieldError
 from kubrick_api.resource import Object, Strategy
+from kubrick_api_flowcontrol.flow_validation import validate_condition_types, validate_flow_schema
+from kubrick_api_flowcontrol.level_validation import validate_priority_level
 
-PRECEDENCE, HIGHEST_PRECEDENCE = 1000, 10000
+PRECEDENCE = 1000
 
 
 class FlowSchemaStrategy(Strategy):
@@ -20,16 +22,10 @@ class FlowSchemaStrategy(Strategy):
             spec["matchingPrecedence"] = PRECEDENCE
 
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj.get("spec") or {}
-        errors, precedence = [], spec.get("matchingPrecedence") or 0
-        if precedence <= 0:
-            errors.append(invalid_value("spec.matchingPrecedence", precedence, "must be a positive value"))
-        if precedence > HIGHEST_PRECEDENCE:
-            why = f"must not be greater than {HIGHEST_PRECEDENCE}"
-            errors.append(invalid_value("spec.matchingPrecedence", precedence, why))
-        if not (spec.get("priorityLevelConfiguration") or {}).get("name"):
-            errors.append(required("spec.priorityLevelConfiguration.name", "must reference a priority level"))
-        return errors
+        return list(validate_flow_schema(obj))
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return list(validate_condition_types(obj.get("status") or {}))
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec = obj.get("spec") or {}
@@ -60,13 +56,10 @@ class PriorityLevelStrategy(Strategy):
             _fill(exempt, (("nominalConcurrencyShares", 0), ("lendablePercent", 0)))
 
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj.get("spec") or {}
-        kind = spec.get("type")
-        if kind not in ("Exempt", "Limited"):
-            return [not_supported("spec.type", kind or "", ("Exempt", "Limited"))]
-        if kind == "Limited" and spec.get("limited") is None:
-            return [required("spec.limited", "must not be empty when type is Limited")]
-        return []
+        return list(validate_priority_level(obj))
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return list(validate_condition_types(obj.get("status") or {}))
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec = obj.get("spec") or {}

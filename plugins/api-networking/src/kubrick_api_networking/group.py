@@ -4,13 +4,9 @@ from typing import TYPE_CHECKING
 
 from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
-from kubrick_api_networking.networks import (
-    IngressClassStrategy,
-    IngressStrategy,
-    IPAddressStrategy,
-    NetworkPolicyStrategy,
-    ServiceCIDRStrategy,
-)
+from kubrick_api_networking.ingresses import IngressClassStrategy, IngressStrategy
+from kubrick_api_networking.networks import IPAddressStrategy, ServiceCIDRStrategy
+from kubrick_api_networking.policies import NetworkPolicyStrategy
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel

@@ -1,18 +1,15 @@
 """PodDisruptionBudgets: validation and rows. From pkg/apis/policy."""
 
-import re
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import age
+from kubrick_api.conditions import validate_conditions
 from kubrick_api.errors import FieldError, invalid_value, not_supported
+from kubrick_api.formats import at_most_whole, int_or_percent
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.validation import label_selector, non_negative
 
-PERCENT = (
-    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
-    "validation is '[0-9]+%')"
-)
 POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
 
@@ -30,9 +27,9 @@ class PodDisruptionBudgetStrategy(Strategy):
         low, high = spec.get("minAvailable"), spec.get("maxUnavailable")
         if low is not None and high is not None:
             why = "minAvailable and maxUnavailable cannot be both set"
-            errors.append(invalid_value("spec", spec, why))
+            errors.append(invalid_value("spec", _shown(spec), why))
         for name, value in (("minAvailable", low), ("maxUnavailable", high)):
-            errors += _int_or_percent(value, f"spec.{name}")
+            errors += int_or_percent(value, f"spec.{name}") + at_most_whole(value, f"spec.{name}")
         errors += label_selector(spec.get("selector"), "spec.selector")
         policy = spec.get("unhealthyPodEvictionPolicy")
         if policy is not None and policy not in POLICIES:
@@ -41,7 +38,8 @@ class PodDisruptionBudgetStrategy(Strategy):
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         status = obj.get("status") or {}
-        return [error for name in COUNTS for error in non_negative(status.get(name) or 0, f"status.{name}")]
+        counts = [error for name in COUNTS for error in non_negative(status.get(name) or 0, f"status.{name}")]
+        return [*validate_conditions(status.get("conditions"), "status.conditions"), *counts]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -54,9 +52,7 @@ class PodDisruptionBudgetStrategy(Strategy):
         ]
 
 
-def _int_or_percent(value: Any, path: str) -> list[FieldError]:
-    if isinstance(value, str):
-        if not re.fullmatch(r"[0-9]+%", value):
-            return [invalid_value(path, value, PERCENT)]
-        return [invalid_value(path, value, "must not be greater than 100%")] if int(value[:-1]) > 100 else []
-    return [] if value is None else non_negative(value, path)
+def _shown(spec: Object) -> Object:
+    """A budget as Kubernetes shows it in errors: its internal type, whose fields have their names in Go."""
+    names = ("MinAvailable", "Selector", "MaxUnavailable", "UnhealthyPodEvictionPolicy")
+    return {name: spec.get(name[0].lower() + name[1:]) for name in names}

@@ -3,14 +3,15 @@
 That nobody grants more than they have is the authorizer's affair, not the schema's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import age
 from kubrick_api.errors import FieldError, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.validation import name_is_dns_subdomain, name_is_path_segment
+from kubrick_api.selectors import SelectorError, from_label_selector
+from kubrick_api.validation import IMMUTABLE, label_selector, name_is_dns_subdomain, name_is_path_segment
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -28,10 +29,25 @@ class RoleStrategy(Strategy):
 
     def validate(self, obj: Object) -> list[FieldError]:
         rules = obj.get("rules") or ()
-        return [error for i, rule in enumerate(rules) for error in _rule(rule, f"rules[{i}]", self.namespaced)]
+        errors = [error for i, rule in enumerate(rules) for error in _rule(rule, f"rules[{i}]", self.namespaced)]
+        if not self.namespaced and (aggregation := obj.get("aggregationRule")) is not None:
+            errors += _aggregation(aggregation.get("clusterRoleSelectors") or ())
+        return errors
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         return [obj["metadata"]["name"], obj["metadata"].get("creationTimestamp")]
+
+
+def _aggregation(selectors: Sequence[Object]) -> Iterator[FieldError]:
+    at = "aggregationRule.clusterRoleSelectors"
+    if not selectors:
+        yield required(at, "at least one clusterRoleSelector required if aggregationRule is non-nil")
+    for i, selector in enumerate(selectors):
+        yield from label_selector(selector, f"{at}[{i}]")
+        try:
+            from_label_selector(selector)
+        except SelectorError:
+            yield invalid_value(f"{at}[{i}]", selector, "invalid label selector.")
 
 
 def _rule(rule: Object, at: str, namespaced: bool) -> Iterator[FieldError]:
@@ -80,7 +96,7 @@ class BindingStrategy(Strategy):
         # Kubernetes shows its internal type here, whose fields have their names in Go.
         shown = {"APIGroup": reference.get("apiGroup", "")}
         shown |= {name.title(): reference.get(name, "") for name in ("kind", "name")}
-        return [invalid_value("roleRef", shown, "cannot change roleRef")]
+        return [invalid_value("roleRef", shown, IMMUTABLE)]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         subjects = obj.get("subjects") or ()

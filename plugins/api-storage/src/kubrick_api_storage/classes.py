@@ -1,17 +1,23 @@
-"""Storage classes, CSI drivers and nodes, attachments: defaults, the main rules, rows."""
+"""StorageClasses and VolumeAttributesClasses: defaults, validation, rows. Paths, order and wording of
+pkg/apis/storage/validation."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from kubrick_api.cells import age
 from kubrick_api.equality import same
-from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
+from kubrick_api.errors import FieldError, duplicate, forbidden_value, invalid_value, not_supported, required, too_long
+from kubrick_api.formats import invalids
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.validation import IMMUTABLE
+from kubrick_api.validation import IMMUTABLE, qualified_name
+
+Errors = Iterator[FieldError]
 
 UNSET = "<unset>"
 RECLAIM = ("Delete", "Retain")
 BINDING = ("Immediate", "WaitForFirstConsumer")
+MAX_PARAMETERS, MAX_PARAMETERS_SIZE = 512, 256 * 1024
 
 
 def fixed(obj: Object, old: Object, *fields: str) -> list[FieldError]:
@@ -27,22 +33,11 @@ class StorageClassStrategy(Strategy):
             obj["volumeBindingMode"] = "Immediate"
 
     def validate(self, obj: Object) -> list[FieldError]:
-        errors = [] if obj.get("provisioner") else [required("provisioner")]
-        if obj.get("reclaimPolicy") not in RECLAIM:
-            errors.append(not_supported("reclaimPolicy", obj.get("reclaimPolicy"), RECLAIM))
-        if obj.get("volumeBindingMode") not in BINDING:
-            errors.append(not_supported("volumeBindingMode", obj.get("volumeBindingMode"), BINDING))
-        return errors
+        return list(_storage_class(obj))
 
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        errors = []
-        if not same(obj.get("parameters"), old.get("parameters")):
-            errors.append(forbidden_value("parameters", "updates to parameters are forbidden."))
-        if obj.get("provisioner") != old.get("provisioner"):
-            errors.append(forbidden_value("provisioner", "updates to provisioner are forbidden."))
-        if obj.get("reclaimPolicy") != old.get("reclaimPolicy"):
-            errors.append(forbidden_value("reclaimPolicy", "updates to reclaimPolicy are forbidden."))
-        return errors + fixed(obj, old, "volumeBindingMode")
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """Only what may not change is looked at."""
+        return fixed(obj, old, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         name = obj["metadata"]["name"]
@@ -59,17 +54,70 @@ class StorageClassStrategy(Strategy):
         ]
 
 
+def _storage_class(obj: Object) -> Errors:
+    yield from _provisioner(obj.get("provisioner") or "", "provisioner")
+    yield from _parameters(obj.get("parameters") or {}, "parameters", needed=False)
+    if (reclaim := obj.get("reclaimPolicy")) and reclaim not in RECLAIM:
+        yield not_supported("reclaimPolicy", reclaim, RECLAIM)
+    mode = obj.get("volumeBindingMode")
+    if mode is None:
+        yield required("volumeBindingMode")
+    elif mode not in BINDING:
+        yield not_supported("volumeBindingMode", mode, BINDING)
+    yield from _topologies(obj.get("allowedTopologies") or [])
+
+
+def _provisioner(name: str, at: str) -> Errors:
+    if not name:
+        yield required(at)
+    else:
+        yield from invalids(at, name.lower(), qualified_name(name.lower()))
+
+
+def _parameters(parameters: Mapping[str, str], at: str, *, needed: bool) -> Errors:
+    if len(parameters) > MAX_PARAMETERS:
+        yield too_long(at, MAX_PARAMETERS)
+        return
+    if "" in parameters:
+        yield invalid_value(at, "", "field can not be empty.")
+    if sum(len(key.encode()) + len(value.encode()) for key, value in parameters.items()) > MAX_PARAMETERS_SIZE:
+        yield too_long(at, MAX_PARAMETERS_SIZE)
+    if needed and not parameters:
+        yield required(at, "must contain at least one key/value pair")
+
+
+def _topologies(terms: list[Object]) -> Errors:
+    """Terms are alternatives; two that say the same are one too many, and an empty one says nothing."""
+    seen: list[dict[str, set[str]]] = [{} for _ in terms]
+    for i, term in enumerate(terms):
+        at = f"allowedTopologies[{i}].matchLabelExpressions"
+        said: dict[str, set[str]] = {}
+        for j, requirement in enumerate(term.get("matchLabelExpressions") or ()):
+            key, values = requirement.get("key") or "", requirement.get("values") or []
+            if not values:
+                yield required(f"{at}[{j}].values")
+            for k, value in enumerate(values):
+                if value in values[:k]:
+                    yield duplicate(f"{at}[{j}].values[{k}]", value)
+            yield from invalids(f"{at}[{j}].key", key, qualified_name(key))
+            if key in said:
+                yield duplicate(f"{at}[{j}].key", key)
+            said[key] = {*values}
+        yield from [duplicate(at, "")] * seen.count(said)
+        seen.append(said)
+
+
 class VolumeAttributesClassStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
-        errors = [] if obj.get("driverName") else [required("driverName")]
-        return (
-            errors
-            if obj.get("parameters")
-            else [*errors, required("parameters", "must contain at least one key/value pair")]
-        )
+        driver, parameters = obj.get("driverName") or "", obj.get("parameters") or {}
+        return [*_provisioner(driver, "spec.driverName"), *_parameters(parameters, "spec.parameters", needed=True)]
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return fixed(obj, old, "driverName", "parameters")
+        return [
+            forbidden_value(name, f"updates to {name} are forbidden.")
+            for name in ("driverName", "parameters")
+            if not same(obj.get(name), old.get(name))
+        ]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         name = obj["metadata"]["name"]
@@ -77,80 +125,3 @@ class VolumeAttributesClassStrategy(Strategy):
         if annotations.get("volumeattributesclass.kubernetes.io/is-default-class") == "true":
             name += " (default)"
         return [name, obj.get("driverName") or "", age(obj, now)]
-
-
-class CSIDriverStrategy(Strategy):
-    def default(self, obj: Object) -> None:
-        spec = obj.setdefault("spec", {})
-        for name, value in (
-            ("attachRequired", True),
-            ("podInfoOnMount", False),
-            ("storageCapacity", False),
-            ("fsGroupPolicy", "ReadWriteOnceWithFSType"),
-            ("requiresRepublish", False),
-            ("seLinuxMount", False),
-        ):
-            if spec.get(name) is None:
-                spec[name] = value
-        if not spec.get("volumeLifecycleModes"):
-            spec["volumeLifecycleModes"] = ["Persistent"]
-
-    def row(self, obj: Object, now: datetime) -> list[Any]:
-        spec = obj.get("spec") or {}
-        attach = spec.get("attachRequired") is not False
-        return [obj["metadata"]["name"], attach, bool(spec.get("podInfoOnMount")), bool(spec.get("storageCapacity"))]
-
-
-class CSINodeStrategy(Strategy):
-    def validate(self, obj: Object) -> list[FieldError]:
-        drivers = (obj.get("spec") or {}).get("drivers") or ()
-        return [
-            required(f"spec.drivers[{i}].{name}")
-            for i, driver in enumerate(drivers)
-            for name in ("name", "nodeID")
-            if not driver.get(name)
-        ]
-
-    def row(self, obj: Object, now: datetime) -> list[Any]:
-        return [obj["metadata"]["name"], len((obj.get("spec") or {}).get("drivers") or ()), age(obj, now)]
-
-
-class CSIStorageCapacityStrategy(Strategy):
-    def validate(self, obj: Object) -> list[FieldError]:
-        return [] if obj.get("storageClassName") else [required("storageClassName")]
-
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return fixed(obj, old, "nodeTopology", "storageClassName")
-
-    def row(self, obj: Object, now: datetime) -> list[Any]:
-        return [obj["metadata"]["name"], obj.get("storageClassName") or "", str(obj.get("capacity") or UNSET)]
-
-
-class VolumeAttachmentStrategy(Strategy):
-    has_status = True
-
-    def default(self, obj: Object) -> None:
-        obj.setdefault("status", {}).setdefault("attached", False)
-
-    def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj.get("spec") or {}
-        errors = [required(f"spec.{name}") for name in ("attacher", "nodeName") if not spec.get(name)]
-        source = spec.get("source") or {}
-        if source.get("persistentVolumeName") is None and source.get("inlineVolumeSpec") is None:
-            why = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
-            errors.append(required("spec.source", why))
-        return errors
-
-    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return fixed(obj, old, "spec")
-
-    def row(self, obj: Object, now: datetime) -> list[Any]:
-        spec = obj.get("spec") or {}
-        return [
-            obj["metadata"]["name"],
-            spec.get("attacher") or "",
-            (spec.get("source") or {}).get("persistentVolumeName") or "",
-            spec.get("nodeName") or "",
-            bool((obj.get("status") or {}).get("attached")),
-            age(obj, now),
-        ]

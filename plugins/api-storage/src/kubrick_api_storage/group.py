@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 from kubrick_api.groups import Parts, load_groups
 from kubrick_api.resource import APIGroup
-from kubrick_api_storage.classes import (
+from kubrick_api_storage.classes import StorageClassStrategy, VolumeAttributesClassStrategy
+from kubrick_api_storage.drivers import (
     CSIDriverStrategy,
     CSINodeStrategy,
     CSIStorageCapacityStrategy,
-    StorageClassStrategy,
     VolumeAttachmentStrategy,
-    VolumeAttributesClassStrategy,
 )
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ Plugin "api" collects it once, from `kubrick_register_api_groups`, and offers it
 is there before anything runs. `resource` and `by_kind` are plain dictionary look-ups.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kubrick_api.groups import PackagedSchemas
@@ -23,6 +23,9 @@ class Catalog:
         self.schemas = Schemas()
         """Every type, compiled when first asked for."""
         self.schemas.add("meta", "v1", PackagedSchemas("kubrick_api"))
+        self._descriptions: list[Mapping[str, Mapping[str, str]]] = [
+            PackagedSchemas("kubrick_api", "descriptions.json")
+        ]
         self._groups: list[APIGroup] = []
         self._by_resource: dict[GVR, Resource] = {}
         self._by_kind: dict[GVK, Resource] = {}
@@ -43,6 +46,7 @@ class Catalog:
         self._groups.append(group)
         self._groups.sort(key=lambda known: -known.priority)
         self.schemas.add(group.group, group.version, group.schemas)
+        self._descriptions.append(group.descriptions)
         for resource in group.resources:
             self._by_resource[resource.gvr] = resource
             self._by_kind.setdefault(resource.kind, resource)
@@ -64,6 +68,10 @@ class Catalog:
     def by_kind(self, kind: GVK) -> Resource | None:
         """The resource whose objects are of this kind, or None."""
         return self._by_kind.get(kind)
+
+    def descriptions(self) -> dict[str, Mapping[str, str]]:
+        """What OpenAPI says of each type ("") and its fields."""
+        return {name: texts for table in self._descriptions for name, texts in table.items()}
 
     def type(self, resource: Resource) -> Type:
         """The compiled type of a resource's objects."""

@@ -10,11 +10,16 @@ from typing import Any
 
 import orjson
 
+from kubrick_api.errors import StatusError, bad_request
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
 from kubrick_kernel.store import Item
 
 _MARK = b'"resourceVersion":"'
+DEPTH = 200
+"""How deep an object may be nested. The encoder's own limit is 254, and answers wrap objects in lists, tables
+and events."""
+TOO_DEEP = f"exceeded max depth of {DEPTH}"
 
 
 def encode(obj: Object, resource: Resource) -> tuple[bytes, int]:
@@ -28,7 +33,9 @@ def encode(obj: Object, resource: Resource) -> tuple[bytes, int]:
     for key, value in obj.items():
         if key not in ordered:
             ordered[key] = value
-    return orjson.dumps(ordered), _offset(kind, api_version)
+    value = orjson.dumps(ordered)
+    check_depth(ordered, value)
+    return value, _offset(kind, api_version)
 
 
 def stamp_offset(kind: GVK) -> int:
@@ -50,12 +57,51 @@ def decode(item: Item) -> Object:
     return memo
 
 
+def glance(item: Item) -> Object:
+    """`decode` for a passing reader: what it decodes is not kept, so that a stored object costs the memory
+    of its bytes alone until somebody comes back to it. Shared all the same: never change it."""
+    memo: Object | None = item.memo
+    return orjson.loads(item.value) if memo is None else memo
+
+
+def check_depth(value: Any, data: bytes) -> None:
+    """Refuse what is nested too deep to be sent about. `data` is the JSON of `value`. Raises 400."""
+    if data.count(b"}") + data.count(b"]") <= DEPTH:
+        return
+    for _ in range(254 - DEPTH):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise refused_depth(error) or error from None
+
+
+def refused_depth(error: Exception) -> StatusError | None:
+    """400 if that is what `error` is about."""
+    deep = isinstance(error, RecursionError) or str(error) == "Recursion limit reached"
+    return bad_request(TOO_DEEP) if deep else None
+
+
+def text(value: Any) -> bytes:
+    """A JSON-shaped value as JSON, such that equal bytes mean equal values."""
+    return orjson.dumps(value)
+
+
 def copy(obj: Any) -> Any:
-    """A private deep copy of a JSON-shaped value; several times faster than copy.deepcopy."""
+    """A private deep copy of a JSON-shaped value, by way of its JSON: five times faster than a walk."""
+    if type(obj) is not dict and type(obj) is not list:
+        return obj
+    try:
+        return orjson.loads(orjson.dumps(obj))
+    except TypeError:  # something in it that isn't JSON, from a caller in this process
+        return _walk(obj)
+
+
+def _walk(obj: Any) -> Any:
     if type(obj) is dict:
-        return {key: copy(value) if type(value) in (dict, list) else value for key, value in obj.items()}
+        return {key: _walk(value) for key, value in obj.items()}
     if type(obj) is list:
-        return [copy(value) if type(value) in (dict, list) else value for value in obj]
+        return [_walk(value) for value in obj]
     return obj
 
 

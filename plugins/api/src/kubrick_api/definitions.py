@@ -2,7 +2,8 @@
 
 The two versions differ in where a reference points, in how a reference carries a description (v3 wraps
 it in allOf), and in the types that are several JSON types at once. Field and type descriptions come from
-the tables; where these have none, a neutral sentence is made from the name.
+a type's own definition (custom resources) or the groups' descriptions; where neither has one, a neutral sentence is
+made from the name.
 """
 
 import re
@@ -13,6 +14,8 @@ from kubrick_api.schema import Schemas
 
 V2 = "#/definitions/"
 V3 = "#/components/schemas/"
+Texts = Mapping[str, Mapping[str, str]]
+"""Type → field (or "": the type itself) → what it is."""
 JSON_PACKAGE = ".apiextensions.v1.JSON"
 EXTENSIONS = ("list-type", "list-map-keys", "map-type", "patch-strategy", "patch-merge-key")
 
@@ -24,27 +27,45 @@ def words(name: str) -> str:
     return " ".join(w if w.isupper() or w[:-1].isupper() else w.lower() for w in _WORD.findall(name))
 
 
-def field_text(field: str, spec: Mapping[str, Any], owner: str) -> str:
+ANY_OBJECT = {
+    "apiVersion": "The API version that this object is written in: group/version, or just the version (core group).",
+    "kind": "The kind of object, in CamelCase. Together with apiVersion it says what the other fields are.",
+    "metadata": "The object's name, identity, labels and place in time.",
+}
+ANY_LIST = ANY_OBJECT | {
+    "metadata": "The version of the list and where its next page begins.",
+    "items": "The objects.",
+}
+
+
+def field_text(field: str, spec: Mapping[str, Any], name: str, definition: Mapping[str, Any], known: Texts) -> str:
     """A field's description."""
-    if "description" in spec:
-        return str(spec["description"])
-    return f"The {words(field)} of this {words(owner)}."
+    text = spec.get("description") or known.get(name, {}).get(field)
+    if not text and "gvk" in definition:
+        text = (ANY_LIST if is_list(name, definition) else ANY_OBJECT).get(field)
+    return str(text) if text else f"The {words(field)} of this {words(name.rpartition('.')[2])}."
 
 
-def type_text(name: str, definition: Mapping[str, Any]) -> str:
-    if "description" in definition:
-        return str(definition["description"])
+def type_text(name: str, definition: Mapping[str, Any], known: Texts) -> str:
+    text = definition.get("description") or known.get(name, {}).get("")
+    if text:
+        return str(text)
     short = name.rpartition(".")[2]
-    if short.endswith("List") and "items" in definition.get("fields", {}):
+    if is_list(name, definition):
         return f"{short} is a list of {short[:-4]} objects."
     return f"{short} describes the {words(short)}." if "gvk" not in definition else f"{short} is a kind of object."
+
+
+def is_list(name: str, definition: Mapping[str, Any]) -> bool:
+    return name.endswith("List") and "items" in definition.get("fields", {})
 
 
 class Definitions:
     """Definitions of one OpenAPI version: `root` is `V2` or `V3`."""
 
-    def __init__(self, schemas: Schemas, root: str) -> None:
+    def __init__(self, schemas: Schemas, root: str, descriptions: Texts | None = None) -> None:
         self._schemas = schemas
+        self._descriptions = descriptions or {}
         self._root = root
         self._v3 = root == V3
 
@@ -65,17 +86,17 @@ class Definitions:
 
     def definition(self, name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
         """One type's schema object."""
-        result: dict[str, Any] = {"description": type_text(name, definition)}
+        result: dict[str, Any] = {"description": type_text(name, definition, self._descriptions)}
         fields = definition.get("fields")
         if not fields:
             return result | self._leaf(name, definition)
-        short = name.rpartition(".")[2]
         result["type"] = "object"
         required = sorted(key for key, spec in fields.items() if spec.get("required"))
         if required:
             result["required"] = required
         result["properties"] = {
-            key: self._field(spec, field_text(key, spec, short)) for key, spec in sorted(fields.items())
+            key: self._field(spec, field_text(key, spec, name, definition, self._descriptions))
+            for key, spec in sorted(fields.items())
         }
         if "gvk" in definition:
             group, version, kind = definition["gvk"]

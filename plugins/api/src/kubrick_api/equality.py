@@ -47,6 +47,23 @@ def _same_kinds(a: Any, b: Any) -> bool:
     return (type(a) is bool) == (type(b) is bool)
 
 
+def unified_diff(a: Any, b: Any) -> str:
+    """The difference of two objects as error messages show it: a unified diff of their JSON, without headers."""
+    import difflib
+    import json
+
+    texts = [json.dumps(_full(value) or {}, indent=1, sort_keys=True, ensure_ascii=False) for value in (a, b)]
+    old, new = ([f"{line}\n" for line in text.split("\n")] for text in texts)
+    return "".join(list(difflib.unified_diff(old, new, n=3))[2:])
+
+
+def _full(value: Any) -> Any:
+    """Without what says nothing."""
+    if isinstance(value, dict):
+        return {key: _full(entry) for key, entry in value.items() if not empty(entry)}
+    return [_full(entry) for entry in value] if isinstance(value, list) else value
+
+
 def differences(a: Any, b: Any, path: str = "") -> list[str]:
     """Where `b` differs from `a`, one line each: "-path: old" and "+path: new"."""
     if same(a, b):

@@ -27,9 +27,19 @@ class FieldError:
         return f"{self.field}: {self.message}"
 
 
+class _Nil:
+    """See NIL."""
+
+
+NIL: Any = _Nil()
+"""A list or map that isn't there, as the value of an error: Go shows it as null, without quotes."""
+
+
 def show(value: Any) -> str:
-    """A value as Kubernetes quotes it inside an error message."""
+    """A value as Kubernetes quotes it inside an error message. (Go's field errors show nil as a text.)"""
     if value is None:
+        return '"null"'
+    if value is NIL:
         return "null"
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
@@ -46,6 +56,11 @@ def invalid_value(field: str, value: Any, detail: str = "") -> FieldError:
     return FieldError("FieldValueInvalid", field, _detail(f"Invalid value: {show(value)}", detail))
 
 
+def invalid_unseen(field: str, detail: str) -> FieldError:
+    """An invalid value that isn't shown: too large, or nothing that could be."""
+    return FieldError("FieldValueInvalid", field, _detail("Invalid value", detail))
+
+
 def type_invalid(field: str, value: Any, detail: str = "") -> FieldError:
     return FieldError("FieldValueTypeInvalid", field, _detail(f"Invalid value: {show(value)}", detail))
 
@@ -59,12 +74,12 @@ def not_supported(field: str, value: Any, supported: Iterable[str]) -> FieldErro
     )
 
 
-def duplicate(field: str, value: Any) -> FieldError:
-    return FieldError("FieldValueDuplicate", field, f"Duplicate value: {show(value)}")
+def duplicate(field: str, value: Any, detail: str = "") -> FieldError:
+    return FieldError("FieldValueDuplicate", field, _detail(f"Duplicate value: {show(value)}", detail))
 
 
-def not_found_value(field: str, value: Any) -> FieldError:
-    return FieldError("FieldValueNotFound", field, f"Not found: {show(value)}")
+def not_found_value(field: str, value: Any, detail: str = "") -> FieldError:
+    return FieldError("FieldValueNotFound", field, _detail(f"Not found: {show(value)}", detail))
 
 
 def forbidden_value(field: str, detail: str = "") -> FieldError:

@@ -1,10 +1,11 @@
 """Builds an API group brick's `APIGroup`s from its resource table and its hand-written strategies.
 
 A brick keeps what discovery says of its resources in ``resources.json`` (written by
-tools/generate_api_resources.py) and its types in ``schemas.json``; the rest is Python, given here by
-resource name: strategies ("pods"), subresource handlers and strategies ("pods/binding"), handlers of
-virtual resources, conversions of resources that share another's storage. Where a group has several
-versions, "v1/horizontalpodautoscalers" means that version's only.
+tools/generate_api_resources.py), its types in ``schemas.json`` and what OpenAPI says of them in
+``descriptions.json`` (both by tools/generate_types.py); the rest is Python, given here by resource name:
+strategies ("pods"), subresource handlers and strategies ("pods/binding"), handlers of virtual resources,
+conversions of resources that share another's storage. Where a group has several versions,
+"v1/horizontalpodautoscalers" means that version's only.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -72,7 +73,11 @@ class Parts:
     """Of subresources ("pods/binding") and of virtual resources ("bindings")."""
     views: Mapping[str, Strategy] = field(factory=dict)
     """Strategies of subresources that are views of the object ("pods/resize")."""
+    accepts: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    """API versions that a subresource's body may say besides its kind's own ("pods/eviction")."""
     conversions: Mapping[str, Conversion] = field(factory=dict)
+    deprecations: Mapping[str, str] = field(factory=dict)
+    """What requests are warned of, for resources that are going out of use."""
 
 
 def load_groups(package: str, parts: Parts | None = None) -> tuple[APIGroup, ...]:
@@ -80,6 +85,7 @@ def load_groups(package: str, parts: Parts | None = None) -> tuple[APIGroup, ...
     from the table unless it has its own."""
     parts = parts or Parts()
     schemas, messages = PackagedSchemas(package), PackagedSchemas(package, "messages.json")
+    descriptions = PackagedSchemas(package, "descriptions.json")
     tables = orjson.loads(files(package).joinpath("resources.json").read_bytes())
     return tuple(
         APIGroup(
@@ -89,6 +95,7 @@ def load_groups(package: str, parts: Parts | None = None) -> tuple[APIGroup, ...
             schemas=schemas,
             priority=table["priority"],
             messages=messages,
+            descriptions=descriptions,
         )
         for table in tables
     )
@@ -108,6 +115,7 @@ def _resource(entry: dict[str, Any], group: str, version: str, parts: Parts) -> 
             verbs=tuple(known["verbs"]),
             handler=_find(parts.handlers, version, f"{name}/{sub}"),
             strategy=_find(parts.views, version, f"{name}/{sub}"),
+            accepts=parts.accepts.get(f"{name}/{sub}", ()),
         )
         for sub, known in entry.get("subresources", {}).items()
     }
@@ -128,6 +136,7 @@ def _resource(entry: dict[str, Any], group: str, version: str, parts: Parts) -> 
         "strategy": strategy,
         "subresources": subresources,
         "virtual": _find(parts.handlers, version, name),
+        "deprecation": parts.deprecations.get(name, ""),
     }
     if conversion is None:
         return Resource(**known)

@@ -5,13 +5,20 @@ A patch that isn't one is answered with 400, one that doesn't apply with 422, as
 
 from typing import Any
 
+import orjson
+
 from kubrick_api.codec import copy
 from kubrick_api.equality import identical
 from kubrick_api.errors import StatusError, bad_request, request_too_large
 from kubrick_api.trouble import describe
 
 OPERATIONS_LIMIT = 10_000
+COPY_LIMIT = 3 * 1024 * 1024
+"""How much all copies of one patch may add up to, in bytes: each could double what is there."""
 REJECTED = "the server rejected our request due to an error in our request"
+
+
+DIGITS = 18
 
 
 class PatchError(ValueError):
@@ -42,8 +49,16 @@ def json_patch(original: Any, operations: Any) -> Any:
             found = describe(operation, "")
             raise bad_request(f"json: cannot unmarshal {found} into Go value of type jsonpatch.Operation")
     document = copy(original)
+    copied = 0
     try:
         for operation in operations:
+            if operation.get("op") == "copy":
+                copied += len(orjson.dumps(lookup(document, pointer(operation, "from"))))
+                if copied > COPY_LIMIT:
+                    raise PatchError(
+                        "Unable to complete the copy, the accumulated size increase of copy is "
+                        f"{copied}, exceeding the limit {COPY_LIMIT}"
+                    )
             document = apply_operation(document, operation)
     except PatchError as error:
         raise rejected(str(error)) from None
@@ -102,13 +117,13 @@ def member(container: Any, part: str, path: list[str]) -> Any:
 
 
 def index(container: list[Any], part: str, path: list[str], last: int) -> int:
-    """An array index; negative ones count from the end, as the Go library allows."""
-    try:
-        number = int(part)
-    except ValueError:
-        raise PatchError(f"/{'/'.join(path)}: {part!r} is no array index") from None
+    """An array index up to `last`; negative ones count from there, -1 being `last`, as the Go library has it."""
+    digits = part[1:] if part[:1] in ("+", "-") else part
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > DIGITS:
+        raise PatchError(f"/{'/'.join(path)}: {part!r} is no array index")
+    number = int(part)
     if number < 0:
-        number += len(container)
+        number += last + 1
     if not 0 <= number <= last:
         raise PatchError(f"/{'/'.join(path)}: index {part} is out of bounds")
     return number

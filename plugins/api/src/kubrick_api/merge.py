@@ -16,6 +16,7 @@ from typing import Any
 
 from kubrick_api.codec import copy
 from kubrick_api.errors import StatusError, bad_request, invalid, invalid_value, unsupported_media_type
+from kubrick_api.fields.gotext import type_name, value_text
 from kubrick_api.jsonpatch import json_patch, rejected
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object
@@ -24,12 +25,13 @@ from kubrick_api.schema import Type
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+APPLY_PATCH = "application/apply-patch+yaml"
+PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 DIRECTIVE = "$patch"
 RETAIN_KEYS = "$retainKeys"
-DELETE_FROM = "$deleteFromPrimitiveList/"
-SET_ORDER = "$setElementOrder/"
+DELETE_FROM = "$deleteFromPrimitiveList"
+SET_ORDER = "$setElementOrder"
 
 BAD_PRIMITIVE_LIST = "invalid patch format of primitive list"
 BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
@@ -94,19 +96,19 @@ def strategic_merge(kind: Type | None, original: Object, patch: Any) -> Object:
 def merge_map(kind: Type | None, original: Object, patch: Object) -> Object:
     """Merge `patch` into `original`, in place where it can; both are private copies."""
     if DIRECTIVE in patch:
-        directive = patch.pop(DIRECTIVE)
+        directive = patch[DIRECTIVE]
         if directive == "replace":
             replaced: Object = without_directives(patch)
             return replaced
         if directive == "delete":
             return {}
-        raise _failed(f"unknown patch type: {directive} in map: {patch}")
+        raise _unknown(directive, patch)
     retain_keys(original, patch)
     for key in [key for key in patch if key.startswith(SET_ORDER)]:
         set_order(kind, original, patch, key)
     for key, value in patch.items():
         if key.startswith(DELETE_FROM):
-            delete_from_list(original, key, value)
+            delete_from_list(kind, original, key, value)
         elif value is None:
             original.pop(key, None)
         elif key not in original:
@@ -136,7 +138,7 @@ def merge_list(item_kind: Type | None, merge_key: str, old: list[Any], new: list
     if any(isinstance(item, list) for item in (*old, *new)):
         raise rejected("lists of lists are not supported")
     if not all(isinstance(item, dict) for item in (*old, *new)):
-        raise _failed("list element types are not identical")
+        raise _failed(f"list element types are not identical: {value_text([old, new])}")
     if not merge_key:
         raise _failed("cannot merge lists without merge key for type " + (item_kind.short if item_kind else "unknown"))
     old, plain, replace = apply_item_directives(merge_key, old, new)
@@ -145,7 +147,7 @@ def merge_list(item_kind: Type | None, merge_key: str, old: list[Any], new: list
     merged = list(old)
     for item in plain:
         if merge_key not in item:
-            raise _failed(f"map: {item} does not contain declared merge key: {merge_key}")
+            raise _no_key(item, merge_key)
         at = next((i for i, known in enumerate(merged) if known.get(merge_key) == item[merge_key]), None)
         if at is None:
             merged.append(without_directives(item))
@@ -165,15 +167,15 @@ def apply_item_directives(merge_key: str, old: list[Any], new: list[Any]) -> tup
             plain.append(item)
         elif directive == "delete":
             if merge_key not in item:
-                raise _failed("delete patch type with no merge key defined")
+                raise _no_key(item, merge_key)
             old = [known for known in old if known.get(merge_key) != item[merge_key]]
         elif directive == "replace":
             # Keys beside the directive are ignored: it speaks about the whole list.
             replace = True
         elif directive == "merge":
-            raise _failed("merging list cannot yet be specified in the patch")
+            raise _failed("merging lists cannot yet be specified in the patch")
         else:
-            raise _failed(f"unknown patch type: {directive} in map: {item}")
+            raise _unknown(directive, item)
     return old, plain, replace
 
 
@@ -183,32 +185,46 @@ def retain_keys(original: Object, patch: Object) -> None:
         return
     if not isinstance(keys, list):
         raise bad_request(BAD_RETAIN_KEYS)
-    for key in patch:
-        name = key
-        for prefix in (DELETE_FROM, SET_ORDER):
-            name = name.removeprefix(prefix)
-        if patch[key] is not None and name not in keys:
-            raise _failed(NOT_ALL_RETAINED)
+    for key, value in patch.items():
+        if value is not None and not key.startswith((DELETE_FROM, SET_ORDER)) and key not in keys:
+            raise rejected(NOT_ALL_RETAINED)
     for key in [key for key in original if key not in keys]:
         del original[key]
 
 
-def delete_from_list(original: Object, key: str, values: Any) -> None:
-    if not isinstance(values, list) or any(isinstance(value, (dict, list)) for value in values):
-        raise bad_request(BAD_PRIMITIVE_LIST)
-    name = key.removeprefix(DELETE_FROM)
-    old = original.get(name)
-    if isinstance(old, list):
-        original[name] = [value for value in old if value not in values]
+def delete_from_list(kind: Type | None, original: Object, key: str, values: Any) -> None:
+    """A ``$deleteFromPrimitiveList/x``. What isn't two lists that are merged is replaced, as upstream does."""
+    name = _parallel(key, DELETE_FROM, BAD_PRIMITIVE_LIST)
+    if values is None:
+        original.pop(name, None)
+    elif name in original:
+        old = original[name]
+        if not isinstance(values, list) or not isinstance(old, list) or "merge" not in _strategies(kind, name):
+            original[name] = values
+        elif any(isinstance(value, list) for value in (*old, *values)):
+            raise rejected("lists of lists are not supported")
+        else:
+            original[name] = [value for value in old if value not in values]
+
+
+def _parallel(key: str, prefix: str, wrong: str) -> str:
+    """The list that a directive beside it is about. Raises 400."""
+    head, slash, name = key.partition("/")
+    if not slash or head != prefix:
+        raise bad_request(wrong)
+    return name
 
 
 def set_order(kind: Type | None, original: Object, patch: Object, key: str) -> None:
     """Take a ``$setElementOrder/x`` out of the patch: merge list x, and put it in that order."""
     order = patch.pop(key)
-    name = key.removeprefix(SET_ORDER)
-    if not isinstance(order, list) or not name:
-        raise bad_request(BAD_SET_ORDER)
+    if not isinstance(order, list):
+        raise _no_list(order)
+    name = _parallel(key, SET_ORDER, BAD_SET_ORDER)
     old, new = original.get(name), patch.get(name)
+    for value in (old, new):
+        if value is not None and not isinstance(value, list):
+            raise _no_list(value)
     merge_key = _merge_key(kind, name)
     if isinstance(new, list):
         _check_order(new, order, merge_key)
@@ -217,10 +233,10 @@ def set_order(kind: Type | None, original: Object, patch: Object, key: str) -> N
     if new is None and name in patch:
         return
     if isinstance(old, list):
-        deletions = patch.pop(DELETE_FROM + name, None)
+        deletions = patch.pop(f"{DELETE_FROM}/{name}", None)
         before = list(old)
         if deletions is not None:
-            delete_from_list(original, DELETE_FROM + name, deletions)
+            delete_from_list(kind, original, f"{DELETE_FROM}/{name}", deletions)
         merged = merge_value(kind, name, original[name], new) if isinstance(new, list) else original[name]
     else:
         before = []
@@ -242,7 +258,8 @@ def _check_order(new: list[Any], order: list[Any], merge_key: str) -> None:
         while at < len(wanted) and wanted[at] != identity:
             at += 1
         if at >= len(wanted):
-            raise _failed(f"The order in patch list:\n{new}\n doesn't match {SET_ORDER[:-1]} list:\n{order}\n")
+            shown = value_text(new), value_text(order)
+            raise _failed(f"The order in patch list:\n{shown[0]}\n doesn't match {SET_ORDER} list:\n{shown[1]}\n")
         at += 1
 
 
@@ -306,3 +323,15 @@ def _child(kind: Type | None, key: str) -> Type | None:
 
 def _failed(why: str) -> StatusError:
     return StatusError(500, "", why)
+
+
+def _unknown(directive: Any, patch: Object) -> StatusError:
+    return _failed(f"unknown patch type: {value_text(directive)} in map: {value_text(patch)}")
+
+
+def _no_key(item: Object, merge_key: str) -> StatusError:
+    return _failed(f"map: {value_text(item)} does not contain declared merge key: {merge_key}")
+
+
+def _no_list(value: Any) -> StatusError:
+    return _failed(f"expected a []interface {{}}, but received a {type_name(value)}")

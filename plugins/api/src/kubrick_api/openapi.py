@@ -68,6 +68,7 @@ class OpenAPI:
             shape = [
                 self._info,
                 {name: group.schemas[name] for name in group.schemas},
+                dict(group.descriptions),
                 [(r.gvr.resource, r.verbs, r.namespaced, sorted(r.subresources)) for r in group.resources],
             ]
             self._index[path] = digest(orjson.dumps(shape))
@@ -112,7 +113,7 @@ class OpenAPI:
         return found
 
     def _build_v3(self, group: APIGroup) -> dict[str, Any]:
-        definitions = Definitions(self._catalog.schemas, V3)
+        definitions = Definitions(self._catalog.schemas, V3, self._catalog.descriptions())
         paths: dict[str, Any] = {group_root(group): v3_discovery(group, definitions)}
         names = set(SHARED)
         for operation in operations(group, self._type_of):
@@ -127,7 +128,7 @@ class OpenAPI:
         }
 
     def _build_v2(self) -> dict[str, Any]:
-        definitions = Definitions(self._catalog.schemas, V2)
+        definitions = Definitions(self._catalog.schemas, V2, self._catalog.descriptions())
         paths: dict[str, Any] = {}
         names = set(SHARED)
         for group in self._catalog.groups():
@@ -233,7 +234,8 @@ def v2_operation(operation: Operation, definitions: Definitions) -> dict[str, An
         schema = definitions.reference(operation.body)
         must = operation.method in ("post", "put")
         parameters.append({"name": "body", "in": "body", "schema": schema, **({"required": True} if must else {})})
-    parameters += [{"$ref": f"#/parameters/{name}"} for name in operation.query]
+    # kubectl before 1.27 looks for dryRun itself and follows no reference.
+    parameters += [v2_query(n) if n == "dryRun" else {"$ref": f"#/parameters/{n}"} for n in operation.query]
     answer: dict[str, Any] = {"description": "OK"}
     if operation.answer:
         answer["schema"] = definitions.reference(operation.answer)

@@ -52,6 +52,7 @@ PATCHES = (
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
 )
 METHODS = {"create": "post", "get": "get", "update": "put", "patch": "patch", "delete": "delete"}
 VERB_NAMES = {"create": "create", "get": "read", "update": "replace", "patch": "patch", "delete": "delete"}

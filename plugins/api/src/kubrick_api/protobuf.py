@@ -10,30 +10,42 @@ are base64. What Go writes although it is empty (strings, false, 0) stays empty 
 by the schema engine as it is for JSON. Unknown fields are skipped, as protobuf says.
 """
 
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from struct import pack, unpack_from
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from attrs import frozen
 
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object
+from kubrick_api.wire import (
+    BYTES,
+    PLAIN,
+    SPECIAL,
+    STRING,
+    VARINT,
+    MalformedProtobuf,
+    Scalar,
+    bytes_field,
+    numbers,
+    packed,
+    text,
+    varint,
+    wire_fields,
+)
 
 if TYPE_CHECKING:
     from kubrick_api.catalog import Catalog
 
 
 MAGIC = b"k8s\x00"
+LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
+META_GROUP, PARTIAL, PARTIAL_LIST = "meta.k8s.io", "PartialObjectMetadata", "PartialObjectMetadataList"
+PARTIALS: dict[str, dict[str, Any]] = {
+    PARTIAL: {"metadata": {"ref": "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}},
+    PARTIAL_LIST: {"metadata": {"ref": LIST_META}, "items": {"list": {"ref": PARTIAL}}},
+}
+"""Kinds that OpenAPI has no definition of, fields in the order of their numbers."""
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
-
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-
-
-class MalformedProtobuf(ValueError):
-    """Bytes that are no message of the type they should be."""
 
 
 @frozen
@@ -56,6 +68,8 @@ class Message:
 
     def __init__(self) -> None:
         self.fields: dict[int, Field] = {}
+        self.writers: dict[str, Callable[[bytearray, Any], None]] | None = None
+        self.inlines: list[Field] = []
 
     def decode(self, data: bytes, into: Object | None = None) -> Object:
         """The object that `data` holds. Raises MalformedProtobuf."""
@@ -65,7 +79,7 @@ class Message:
             if field is None:
                 continue
             if field.repeated and wire == BYTES and field.wire != BYTES:
-                obj.setdefault(field.name, []).extend(field.read(v) for v in _packed(value))
+                obj.setdefault(field.name, []).extend(field.read(v) for v in packed(value))
                 continue
             if wire != field.wire:
                 raise MalformedProtobuf(f"field {number} ({field.name}) has wire type {wire}, not {field.wire}")
@@ -82,199 +96,54 @@ class Message:
 
     def encode(self, obj: Object) -> bytes:
         """The message that says what `obj` says; fields it doesn't know are left out."""
+        writers = self.writers
+        if writers is None:
+            writers = self.writers = {field.name: writer(field) for field in self.fields.values() if not field.inline}
+            self.inlines = [field for field in self.fields.values() if field.inline]
         out = bytearray()
-        for number in sorted(self.fields):
-            field = self.fields[number]
-            if field.inline is not None:
-                inner = field.inline.encode(obj)
-                if inner:
-                    _append(out, field, inner)
-                continue
-            value = obj.get(field.name)
-            if value is None:
-                continue
-            if field.repeated:
-                for one in value:
-                    _append(out, field, field.write(one))
-            elif field.mapped:
-                for key in sorted(value):
-                    _append(out, field, field.write((key, value[key])))
-            else:
-                _append(out, field, field.write(value))
+        for name, value in obj.items():
+            write = writers.get(name)
+            if write is not None and value is not None:
+                write(out, value)
+        for field in self.inlines:
+            if field.inline is not None and (inner := field.inline.encode(obj)):
+                out += varint(field.number << 3 | BYTES) + varint(len(inner)) + inner
         return bytes(out)
 
 
-def _append(out: bytearray, field: Field, value: Any) -> None:
-    out += varint(field.number << 3 | field.wire)
-    if field.wire == BYTES:
-        out += varint(len(value))
-        out += value
-    elif field.wire == VARINT:
-        out += varint(value)
-    else:
-        out += value
+def writer(field: Field) -> Callable[[bytearray, Any], None]:
+    """Appends a field with its tag. Fields may come in any order; this one is the object's own."""
+    tag, wire, write = varint(field.number << 3 | field.wire), field.wire, field.write
 
-
-def varint(value: int) -> bytes:
-    """`value` as a varint; negative ones take ten bytes, as protobuf's int32 and int64 do."""
-    value &= 0xFFFFFFFFFFFFFFFF
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise MalformedProtobuf("a number does not end")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-
-
-def wire_fields(data: bytes) -> Iterable[tuple[int, int, Any]]:
-    """(number, wire type, value) of every field in order; value is an int for varints, else bytes."""
-    at, end = 0, len(data)
-    while at < end:
-        tag, at = _read_varint(data, at)
-        number, wire = tag >> 3, tag & 7
-        value: Any
-        if wire == VARINT:
-            value, at = _read_varint(data, at)
-        elif wire in (BYTES, FIXED64, FIXED32):
-            length = 8 if wire == FIXED64 else 4
-            if wire == BYTES:
-                length, at = _read_varint(data, at)
-            if at + length > end:
-                raise MalformedProtobuf(f"field {number} is cut off")
-            value = data[at : at + length]
-            at += length
+    def append(out: bytearray, value: Any) -> None:
+        data = write(value)
+        out += tag
+        if wire == BYTES:
+            out += varint(len(data))
+            out += data
+        elif wire == VARINT:
+            out += varint(data)
         else:
-            raise MalformedProtobuf(f"field {number} has the unknown wire type {wire}")
-        yield number, wire, value
+            out += data
+
+    def append_all(out: bytearray, values: Any) -> None:
+        for value in values:
+            append(out, value)
+
+    def append_entries(out: bytearray, entries: Any) -> None:
+        for key in sorted(entries):
+            append(out, (key, entries[key]))
+
+    return append_all if field.repeated else append_entries if field.mapped else append
 
 
-def _packed(data: bytes) -> list[int]:
-    values, at = [], 0
-    while at < len(data):
-        value, at = _read_varint(data, at)
-        values.append(value)
-    return values
-
-
-# Scalars: (wire type, read, write).
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise MalformedProtobuf("a string is not UTF-8") from None
-
-
-def _json(value: bytes) -> Any:
-    try:
-        return orjson.loads(value) if value else None
-    except orjson.JSONDecodeError as error:
-        raise MalformedProtobuf(f"embedded JSON: {error}") from None
-
-
-def _seconds_and_nanos(data: bytes) -> tuple[int, int]:
-    found = {number: value for number, wire, value in wire_fields(data) if wire == VARINT}
-    return _signed(found.get(1, 0)), _signed(found.get(2, 0))
-
-
-def _read_time(data: bytes) -> str | None:
-    """metav1.Time: whole seconds; the zero time is an empty message and means unset."""
-    if not data:
-        return None
-    return _moment(_seconds_and_nanos(data)[0]).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _read_micro_time(data: bytes) -> str | None:
-    if not data:
-        return None
-    seconds, nanos = _seconds_and_nanos(data)
-    return _moment(seconds).strftime("%Y-%m-%dT%H:%M:%S") + f".{nanos // 1000:06d}Z"
-
-
-def _moment(seconds: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        raise MalformedProtobuf(f"{seconds} s since 1970 is no time") from None
-
-
-def _write_time(text: str) -> bytes:
-    moment = datetime.fromisoformat(text)
-    return _numbers({1: int(moment.timestamp() // 1), 2: moment.microsecond * 1000})
-
-
-def _numbers(values: Mapping[int, int]) -> bytes:
-    return b"".join(varint(number << 3) + varint(value) for number, value in values.items())
-
-
-def _first(data: bytes, number: int) -> Any:
-    return next((value for found, _, value in wire_fields(data) if found == number), b"")
-
-
-def _bytes_field(number: int, value: bytes) -> bytes:
-    return varint(number << 3 | BYTES) + varint(len(value)) + value
-
-
-def _read_int_or_string(data: bytes) -> int | str:
-    found = {number: value for number, _, value in wire_fields(data)}
-    return _text(found.get(3, b"")) if found.get(1, 0) else _signed(found.get(2, 0))
-
-
-def _write_int_or_string(value: int | str) -> bytes:
-    if isinstance(value, str):
-        return _numbers({1: 1, 2: 0}) + _bytes_field(3, value.encode())
-    return _numbers({1: 0, 2: value}) + _bytes_field(3, b"")
-
-
-Scalar = tuple[int, Callable[[Any], Any], Callable[[Any], Any]]
-
-STRING: Scalar = (BYTES, _text, str.encode)
-BASE64: Scalar = (BYTES, lambda value: b64encode(value).decode(), b64decode)
-INTEGER: Scalar = (VARINT, _signed, int)
-BOOLEAN: Scalar = (VARINT, bool, int)
-DOUBLE: Scalar = (FIXED64, lambda value: unpack_from("<d", value)[0], lambda value: pack("<d", value))
-RAW: Scalar = (BYTES, lambda value: _json(_first(value, 1)), lambda value: _bytes_field(1, orjson.dumps(value)))
-
-_SPECIAL: dict[str, Scalar] = {
-    "io.k8s.apimachinery.pkg.apis.meta.v1.Time": (BYTES, _read_time, _write_time),
-    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": (BYTES, _read_micro_time, _write_time),
-    "io.k8s.apimachinery.pkg.api.resource.Quantity": (
-        BYTES,
-        lambda value: _text(_first(value, 1)),
-        lambda value: _bytes_field(1, str(value).encode()),
-    ),
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": (BYTES, _read_int_or_string, _write_int_or_string),
-    "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1": RAW,
-    "io.k8s.apimachinery.pkg.runtime.RawExtension": RAW,
-    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON": RAW,
-}
-_PLAIN: dict[tuple[str, str], Scalar] = {
-    ("string", ""): STRING,
-    ("string", "byte"): BASE64,
-    ("integer", "int32"): INTEGER,
-    ("integer", "int64"): INTEGER,
-    ("boolean", ""): BOOLEAN,
-    ("number", "double"): DOUBLE,
-}
 _SCHEMA_PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+
+
+def envelope(kind: GVK, message: bytes) -> bytes:
+    """A runtime.Unknown behind the prefix."""
+    meta = bytes_field(1, kind.api_version.encode()) + bytes_field(2, kind.kind.encode())
+    return MAGIC + bytes_field(1, meta) + bytes_field(2, message) + b"\x1a\x00\x22\x00"
 
 
 class Protobuf:
@@ -283,19 +152,20 @@ class Protobuf:
     def __init__(self, catalog: "Catalog") -> None:
         self._catalog = catalog
         self._messages: dict[str, Message] = {}
+        self._types: dict[GVK, str | None] = {}
         self._inline: Mapping[str, Any] | None = None
 
     def decode(self, data: bytes) -> Object:
         """The object in an envelope, kind and apiVersion included. Raises MalformedProtobuf."""
         if data[:4] != MAGIC:
             raise MalformedProtobuf("the data does not begin with the prefix k8s\\x00")
-        envelope = {number: value for number, _, value in wire_fields(data[4:])}
-        meta = {number: _text(value) for number, _, value in wire_fields(envelope.get(1, b""))}
+        unknown = {number: value for number, _, value in wire_fields(data[4:])}
+        meta = {number: text(value) for number, _, value in wire_fields(unknown.get(1, b""))}
         head = {"kind": meta.get(2, ""), "apiVersion": meta.get(1, "")}
         name = self._type_of(GVK.of(head))
         if name is None:
             raise MalformedProtobuf(f'no kind "{head["kind"]}" is registered for version "{head["apiVersion"]}"')
-        return self._message(name).decode(envelope.get(2, b""), dict(head))
+        return self._message(name).decode(unknown.get(2, b""), dict(head))
 
     def encode(self, obj: Object) -> bytes:
         """The envelope of an object. Raises LookupError for a kind that has no message."""
@@ -303,16 +173,45 @@ class Protobuf:
         name = self._type_of(kind)
         if name is None:
             raise LookupError(f"no registered API group has a protobuf message for {kind}")
-        meta = _bytes_field(1, kind.api_version.encode()) + _bytes_field(2, kind.kind.encode())
-        return MAGIC + _bytes_field(1, meta) + _bytes_field(2, self._message(name).encode(obj)) + b"\x1a\x00\x22\x00"
+        return envelope(kind, self._message(name).encode(obj))
+
+    def encode_list(self, obj: Object, items: Iterable[bytes]) -> bytes:
+        """The envelope of a list whose items are messages already (see `item`); `obj` has its kind and metadata."""
+        kind = GVK.of(obj)
+        out = bytearray(bytes_field(1, self._message(LIST_META).encode(obj["metadata"])))
+        for item in items:
+            out += b"\x12"
+            out += varint(len(item))
+            out += item
+        return envelope(kind, bytes(out))
+
+    def item(self, kind: GVK, obj: Object) -> bytes:
+        """The message of one item of a list, without an envelope. Raises LookupError."""
+        name = self._type_of(kind)
+        if name is None:
+            raise LookupError(f"no registered API group has a protobuf message for {kind}")
+        return self._message(name).encode(obj)
+
+    def event(self, kind: str, obj: Object) -> bytes:
+        """A frame of a watch: its length in four bytes, and a meta.v1.WatchEvent whose object is an envelope."""
+        content = bytes_field(1, kind.encode()) + bytes_field(2, bytes_field(1, self.encode(obj)))
+        return len(content).to_bytes(4, "big") + content
 
     def _type_of(self, kind: GVK) -> str | None:
         """The name of a kind's type. Options and other meta kinds belong to every group."""
+        found = self._types.get(kind)
+        if found is None:
+            found = self._types[kind] = self._find_type(kind)
+        return found
+
+    def _find_type(self, kind: GVK) -> str | None:
         resource = self._catalog.by_kind(kind)
         if resource is not None:
             return resource.schema
         if kind.kind == "DeleteOptions":
             return DELETE_OPTIONS
+        if kind.group == META_GROUP and kind.kind in (PARTIAL, PARTIAL_LIST):
+            return kind.kind
         wanted = [kind.group, kind.version, kind.kind]
         for table in self._catalog.schemas.tables():
             for name, definition in table.items():
@@ -324,6 +223,10 @@ class Protobuf:
         found = self._messages.get(name)
         if found is None:
             found = self._messages[name] = Message()
+            if name in PARTIALS:
+                for number, (field, shape) in enumerate(PARTIALS[name].items(), 1):
+                    found.fields[number] = self._field(field, number, shape)
+                return found
             definition = self._catalog.schemas.definition(name)
             shapes = definition.get("fields", {})
             for field, shape in shapes.items():
@@ -334,7 +237,8 @@ class Protobuf:
 
     def _add_inline(self, message: Message, members: Mapping[str, Any], owner: str, shapes: Mapping[str, Any]) -> None:
         """Members that protobuf has under other names, or in messages that JSON has inline."""
-        spelled = {field.lower(): field for field in shapes}
+        # JSON's x-kubernetes-list-type and $ref are xKubernetesListType and ref.
+        spelled = {field.lower().replace("-", "").removeprefix("$"): field for field in shapes}
         for member, (number, kind, *_) in members.items():
             field = spelled.get(member.lower())
             if field is not None:
@@ -364,9 +268,9 @@ class Protobuf:
         """A value that is one field on the wire: plain, special, or a message."""
         ref = shape.get("ref")
         if ref is None:
-            return _PLAIN[shape["type"], shape.get("format", "")]
-        if ref in _SPECIAL:
-            return _SPECIAL[ref]
+            return PLAIN[shape["type"], shape.get("format", "")]
+        if ref in SPECIAL:
+            return SPECIAL[ref]
         if ref.startswith(_SCHEMA_PROPS + "Or"):
             return self._either(ref)
         message = self._message(ref)
@@ -385,15 +289,15 @@ class Protobuf:
             if number == 2:
                 return any(value for n, _, value in found if n == 1)
             others = [value for n, _, value in found if n == 2]
-            return [_text(v) for v in others] if ref.endswith("OrStringArray") else [schema.decode(v) for v in others]
+            return [text(v) for v in others] if ref.endswith("OrStringArray") else [schema.decode(v) for v in others]
 
         def write(value: Any) -> bytes:
             if isinstance(value, dict):
-                return (_numbers({1: 1}) if number == 2 else b"") + _bytes_field(number, schema.encode(value))
+                return (numbers({1: 1}) if number == 2 else b"") + bytes_field(number, schema.encode(value))
             if isinstance(value, bool):
-                return _numbers({1: int(value)})
+                return numbers({1: int(value)})
             texts = (v.encode() if isinstance(v, str) else schema.encode(v) for v in value)
-            return b"".join(_bytes_field(2, text) for text in texts)
+            return b"".join(bytes_field(2, text) for text in texts)
 
         return BYTES, read, write
 

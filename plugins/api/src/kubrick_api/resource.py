@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from kubrick_api.errors import FieldError
 from kubrick_api.names import GVK, GVR
 from kubrick_api.storage import Object, Reader, Storage, SubresourceHandler, WriteContext
+from kubrick_api.validation import name_is_dns_subdomain
 
 
 @frozen
@@ -31,7 +32,8 @@ class Strategy:
 
     The server calls, on create: `default` → mutating admission → `default` again (if a plugin may have left
     gaps) → `prepare_for_create` → `allocate` → `validate` → validating admission; on update: `default` →
-    mutating admission → `default` again → `prepare_for_update` → `allocate` → `validate` → `validate_update`.
+    mutating admission → `default` again → `prepare_for_update` → `allocate` → `validate_replacement` (by default
+    `validate` and `validate_update`) → validating admission.
     A generated name and the uid are there from `prepare_for_create` on. Objects are the server's own
     copies and may be changed in place, except `old`, which is shared.
     """
@@ -93,6 +95,16 @@ class Strategy:
         """Everything wrong with the change, metadata aside. `validate` is called as well."""
         return []
 
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """What the server asks for an update, metadata aside: everything wrong with the new object, then with
+        the change. Override where Kubernetes reports in another order, or forgives what was wrong before."""
+        return self.validate(obj) + self.validate_update(obj, old)
+
+    def validate_metadata_update(self, obj: Object, old: Object) -> list[FieldError]:
+        """What the server asks instead for an update of nothing but metadata: the rest was valid when it was
+        written. Override where validation reads labels or annotations."""
+        return []
+
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         """The same for an update of the status subresource; `validate` is not called then."""
         return []
@@ -100,8 +112,6 @@ class Strategy:
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         """What is wrong with a name (or, when `prefix`, with a generateName). The default wants a
         DNS-1123 subdomain."""
-        from kubrick_api.validation import name_is_dns_subdomain
-
         return name_is_dns_subdomain(name, prefix)
 
     def warnings(self, obj: Object, old: Object | None) -> list[str]:
@@ -152,6 +162,8 @@ class Subresource:
     """API verbs: create, get, update, patch, delete."""
     handler: SubresourceHandler | None = None
     strategy: Strategy | None = None
+    accepts: tuple[str, ...] = ()
+    """Further API versions that a body may say (policy/v1beta1 for an Eviction); it is read as `kind`."""
 
 
 @define(eq=False)
@@ -177,6 +189,10 @@ class Resource:
     subresources: dict[str, Subresource] = field(factory=dict)
     virtual: SubresourceHandler | None = None
     stored_as: GVR | None = None
+    deprecation: str = ""
+    """What every request for it is warned of: ``v1 Endpoints is deprecated in v1.33+; use …``."""
+    _stem: str | None = field(default=None, init=False, repr=False)
+    """`key_prefix` as text, once it was asked for."""
 
     @property
     def storage(self) -> GVR:
@@ -189,11 +205,15 @@ class Resource:
     @property
     def key_prefix(self) -> bytes:
         """Where objects live in the store: ``pods/``, ``deployments.apps/``."""
-        return f"{self.storage.qualified}/".encode()
+        if self._stem is None:
+            self._stem = f"{self.storage.qualified}/"
+        return self._stem.encode()
 
     def key(self, namespace: str, name: str) -> bytes:
         """The store's key of one object: ``pods/<namespace>/<name>``, ``nodes/<name>``."""
-        return self.key_prefix + (f"{namespace}/{name}" if self.namespaced else name).encode()
+        if self._stem is None:
+            self._stem = f"{self.storage.qualified}/"
+        return (f"{self._stem}{namespace}/{name}" if self.namespaced else self._stem + name).encode()
 
     def to_storage(self, obj: Object) -> Object:
         """This version of the object → the stored version. Only when `stored_as` is set."""
@@ -211,7 +231,7 @@ class APIGroup:
     `schemas` is the group's table of types, loaded on demand: name → definition in the shape of
     `kubrick_api.schema` (see there). `priority` orders groups in discovery (higher first), as
     kube-aggregator does: core 18000, apps 17800, ... `messages` are messages that exist in protobuf only
-    (see `kubrick_api.protobuf`).
+    (see `kubrick_api.protobuf`), `descriptions` what OpenAPI says of each type ("") and its fields.
     """
 
     group: str
@@ -220,6 +240,7 @@ class APIGroup:
     schemas: Mapping[str, Any]
     priority: int = 1000
     messages: Mapping[str, Any] = field(factory=dict)
+    descriptions: Mapping[str, Mapping[str, str]] = field(factory=dict)
 
 
 __all__ = [

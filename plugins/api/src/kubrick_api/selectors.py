@@ -254,6 +254,10 @@ class _Parser:
         return tuple(dict.fromkeys([*values, ""] if comma else values))
 
 
+_SIGNS = ("!=", "==", "=")
+"""Of fields; the first in the text counts, and the longest of those that begin at one place."""
+
+
 @frozen
 class FieldSelector:
     """All terms (field, is it =, value) must hold."""
@@ -265,13 +269,12 @@ class FieldSelector:
         """From "status.phase!=Running,spec.nodeName=n1". Raises SelectorError."""
         terms = []
         for part in _split(text):
-            for sign in ("!=", "==", "="):
-                at = _find_unescaped(part, sign)
-                if at >= 0:
-                    terms.append((part[:at], sign != "!=", _unescape(part[at + len(sign) :])))
-                    break
-            else:
+            found = [(at, order) for order, sign in enumerate(_SIGNS) if (at := _find_unescaped(part, sign)) >= 0]
+            if not found:
                 raise SelectorError(f"invalid selector: '{text}'; can't understand '{part}'")
+            at, order = min(found)
+            sign = _SIGNS[order]
+            terms.append((part[:at], sign != "!=", _unescape(part[at + len(sign) :])))
         return cls(tuple(terms))
 
     @property
@@ -316,7 +319,6 @@ def _find_unescaped(text: str, sign: str) -> int:
             at += 2
             continue
         if text.startswith(sign, at):
-            # "=" inside "!=" or "==" is found by those first.
             return at
         at += 1
     return -1

@@ -31,7 +31,8 @@ class Call:
     `verb` is Kubernetes' request verb: get, list, watch, create, update, patch, delete,
     deletecollection. `params` are the query parameters in Kubernetes' spelling (labelSelector,
     resourceVersion, dryRun, ...), as text. `body` is the decoded object, patch or DeleteOptions.
-    `content_type` matters for patches (application/strategic-merge-patch+json, ...).
+    `content_type` matters for patches (application/strategic-merge-patch+json, ...). `user_agent` names the field
+    manager where the parameters don't.
     """
 
     verb: str
@@ -43,6 +44,7 @@ class Call:
     body: Any = None
     content_type: str = "application/json"
     user: UserInfo = UserInfo("system:anonymous", groups=("system:unauthenticated",))
+    user_agent: str = ""
 
 
 class Reader(Protocol):
@@ -71,6 +73,8 @@ class WriteContext:
     """Further objects to create or delete in the same transaction."""
     on_failure: list[Callable[[], None]] = field(factory=list)
     """Called when the write does not happen (validation, conflict, dry run): give back reservations."""
+    on_success: list[Callable[[], None]] = field(factory=list)
+    """Called when the write has happened and can be read: what was reserved is stored now."""
     warnings: list[str] = field(factory=list)
 
 

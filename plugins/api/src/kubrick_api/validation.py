@@ -23,6 +23,8 @@ LABEL_LENGTH = 63
 SUBDOMAIN_LENGTH = 253
 QUALIFIED_LENGTH = SUBDOMAIN_LENGTH + len("/") + LABEL_LENGTH
 ANNOTATIONS_LIMIT = 256 * 1024
+MANAGER_LIMIT = 128
+SUBRESOURCE_LIMIT = 256
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -87,8 +89,7 @@ def name_is_path_segment(name: str, prefix: bool = False) -> list[str]:
 def label(value: str) -> list[str]:
     errors = [too_long_text(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
     if not is_label(value):
-        # A subdomain's "." is the usual mistake; the rule's text is the same.
-        errors.append(LABEL_RULE)
+        errors.append("must not contain dots" if is_subdomain(value) else LABEL_RULE)
     return errors
 
 
@@ -132,6 +133,8 @@ def _qualified_errors(value: str) -> list[str]:
 
 
 def label_value(value: str) -> list[str]:
+    if len(value) <= LABEL_LENGTH and is_label_value_text(value):
+        return []
     errors = [too_long_text(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
     if not is_label_value_text(value):
         errors.append(LABEL_VALUE_RULE)
@@ -142,8 +145,10 @@ def labels(values: Mapping[str, str] | None, path: str) -> list[FieldError]:
     """A map of labels."""
     errors = []
     for key, value in (values or {}).items():
-        errors += [invalid_value(path, key, text) for text in qualified_name(key)]
-        errors += [invalid_value(path, value, text) for text in label_value(value)]
+        if wrong := qualified_name(key):
+            errors += [invalid_value(path, key, text) for text in wrong]
+        if wrong := label_value(value):
+            errors += [invalid_value(path, value, text) for text in wrong]
     return errors
 
 
@@ -152,8 +157,9 @@ def annotations(values: Mapping[str, str] | None, path: str) -> list[FieldError]
     errors: list[FieldError] = []
     size = 0
     for key, value in (values or {}).items():
-        errors += [invalid_value(path, key, text) for text in qualified_name(key.lower())]
-        size += len(key.encode()) + len(value.encode())
+        if wrong := qualified_name(key.lower()):
+            errors += [invalid_value(path, key, text) for text in wrong]
+        size += len(key) + len(value) if key.isascii() and value.isascii() else len(key.encode()) + len(value.encode())
     if size > ANNOTATIONS_LIMIT:
         errors.append(too_long(path, ANNOTATIONS_LIMIT))
     return errors
@@ -174,16 +180,25 @@ def object_meta(
     if not name:
         errors.append(required(f"{path}.name", "name or generateName is required"))
     else:
-        errors += [invalid_value(f"{path}.name", name, text) for text in name_rule(name, False)]
+        if wrong := name_rule(name, False):
+            errors += [invalid_value(f"{path}.name", name, text) for text in wrong]
     namespace = metadata.get("namespace", "")
     if namespaced:
         if not namespace:
             errors.append(required(f"{path}.namespace"))
         else:
-            errors += [invalid_value(f"{path}.namespace", namespace, text) for text in name_is_dns_label(namespace)]
+            if not _is_namespace(namespace):
+                wrong = name_is_dns_label(namespace)
+                errors += [invalid_value(f"{path}.namespace", namespace, text) for text in wrong]
     elif namespace:
         errors.append(forbidden_value(f"{path}.namespace", "not allowed on this type"))
     return errors + _always(metadata, path)
+
+
+@lru_cache(maxsize=1024)
+def _is_namespace(name: str) -> bool:
+    """Remembered: there are few of them."""
+    return not name_is_dns_label(name)
 
 
 def _always(metadata: Mapping[str, Any], path: str) -> list[FieldError]:
@@ -200,6 +215,33 @@ def _always(metadata: Mapping[str, Any], path: str) -> list[FieldError]:
         errors += owner_references(metadata["ownerReferences"], f"{path}.ownerReferences")
     if metadata.get("finalizers"):
         errors += finalizers(metadata["finalizers"], f"{path}.finalizers")
+    if metadata.get("managedFields"):
+        errors += managed_fields(metadata["managedFields"], f"{path}.managedFields")
+    return errors
+
+
+def field_manager(name: str, path: str) -> list[FieldError]:
+    """A field manager's name: short and printable (apimachinery: ValidateFieldManager)."""
+    errors = [too_long(path, MANAGER_LIMIT)] if len(name.encode()) > MANAGER_LIMIT else []
+    if not name.isprintable():
+        at = 0
+        for character in name:
+            if not character.isprintable():
+                what = f"invalid character U+{ord(character):04X} (at position {at})"
+                errors.append(invalid_value(path, name, what))
+            at += len(character.encode())
+    return errors
+
+
+def managed_fields(entries: Sequence[Mapping[str, Any]], path: str) -> list[FieldError]:
+    """Entries of metadata.managedFields that could be read, as all are by now."""
+    errors: list[FieldError] = []
+    for index, entry in enumerate(entries):
+        name, subresource = entry.get("manager", ""), entry.get("subresource", "")
+        if len(name) > MANAGER_LIMIT // 4 or not name.isprintable():
+            errors += field_manager(name, f"{path}[{index}].manager")
+        if len(subresource.encode()) > SUBRESOURCE_LIMIT:
+            errors.append(too_long(f"{path}[{index}].subresource", SUBRESOURCE_LIMIT))
     return errors
 
 
@@ -281,17 +323,17 @@ def immutable(new: Any, old: Any, path: str) -> list[FieldError]:
 # Selectors
 
 
-def label_selector(selector: Mapping[str, Any] | None, path: str) -> list[FieldError]:
-    """A metav1.LabelSelector."""
+def label_selector(selector: Mapping[str, Any] | None, path: str, *, any_value: bool = False) -> list[FieldError]:
+    """A metav1.LabelSelector. `any_value`: values that are no label values were there before and may stay."""
     if not selector:
         return []
     errors = labels(selector.get("matchLabels"), f"{path}.matchLabels")
     for index, requirement in enumerate(selector.get("matchExpressions") or ()):
-        errors += label_requirement(requirement, f"{path}.matchExpressions[{index}]")
+        errors += label_requirement(requirement, f"{path}.matchExpressions[{index}]", any_value=any_value)
     return errors
 
 
-def label_requirement(requirement: Mapping[str, Any], path: str) -> list[FieldError]:
+def label_requirement(requirement: Mapping[str, Any], path: str, *, any_value: bool = False) -> list[FieldError]:
     errors = []
     operator = requirement.get("operator", "")
     values = requirement.get("values") or ()
@@ -306,8 +348,9 @@ def label_requirement(requirement: Mapping[str, Any], path: str) -> list[FieldEr
         errors.append(invalid_value(f"{path}.operator", operator, "not a valid selector operator"))
     key = requirement.get("key", "")
     errors += [invalid_value(f"{path}.key", key, text) for text in qualified_name(key)]
-    for index, value in enumerate(values):
-        errors += [invalid_value(f"{path}.values[{index}]", value, text) for text in label_value(value)]
+    if not any_value:
+        for index, value in enumerate(values):
+            errors += [invalid_value(f"{path}.values[{index}]", value, text) for text in label_value(value)]
     return errors
 
 

@@ -78,6 +78,7 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
     from kubrick_apiserver.removal import NAMESPACES
     from kubrick_apiserver.reviews import AccessReviews, TokenReviews
     from kubrick_apiserver.server import APIServer
+    from kubrick_apiserver.upkeep import Upkeep
     from kubrick_client import Connector
     from kubrick_kernel import ConfigurationError
 
@@ -94,9 +95,11 @@ def kubrick_register_components(kernel: "Kernel") -> "Sequence[Component]":
     kernel.offer(Reader, registry)
     kernel.offer(Storage, registry)
     kernel.offer(Connector, InProcessConnector(registry, control))
-    server = APIServer(kernel, catalog, control, authentication, ResourceHandler(kernel, catalog, registry))
+    handler = ResourceHandler(kernel, catalog, registry)
+    server = APIServer(kernel, catalog, control, authentication, handler, registry.audiences)
     kernel.offer(APIServer, server)
-    return (server,)
+    settings = kernel.settings("apiserver")
+    return (server, Upkeep(kernel, settings.service_cluster_ip_range, settings.service_node_port_range))
 
 
 @hookimpl

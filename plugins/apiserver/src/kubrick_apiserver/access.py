@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 MASTERS = "system:masters"
+REMEMBERED = 4096
+"""How many allowed requests are remembered."""
 LOOPBACK = "system:apiserver"
 """The server's own identity. Only the in-process connector may hand it out, with `trusted`."""
 
 ALWAYS_ALLOWED = frozenset(("/healthz", "/livez", "/readyz"))
 """Paths that need no permission, as kube-apiserver's --authorization-always-allow-paths has it."""
+
+EVERYTHING = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+EVERYWHERE = {"verbs": ["*"], "nonResourceURLs": ["*"]}
+"""What masters may do, in rules."""
 
 HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -76,6 +82,9 @@ class AccessControl:
 
     def __init__(self, authorizers: Sequence[Authorizer] = ()) -> None:
         self.authorizers = sorted(authorizers, key=lambda authorizer: (authorizer.order, authorizer.name))
+        self._allowed: dict[tuple[int, int], tuple[RequestInfo, UserInfo, list[object]]] = {}
+        """Requests that were allowed, by the identity of what is asked and who asks, with the authorizers' versions:
+        clients ask for the same again and again, and both are kept by those who made them."""
 
     @classmethod
     def collect(cls, kernel: "Kernel") -> "AccessControl":
@@ -106,16 +115,32 @@ class AccessControl:
 
     def check_request(self, info: RequestInfo, user: UserInfo) -> None:
         """`check` for an HTTP request."""
+        key = id(info), id(user)
+        known = self._allowed.get(key)
+        versions = self._versions()
+        if known is not None and known[0] is info and known[1] is user and known[2] == versions:
+            return
         if MASTERS in user.groups or (not info.resource_request and info.path in ALWAYS_ALLOWED):
             return
         self.check(access_of_request(info, user))
+        if versions is not None:
+            if len(self._allowed) >= REMEMBERED:
+                self._allowed.clear()
+            self._allowed[key] = info, user, versions
+
+    def _versions(self) -> list[object] | None:
+        """What the verdicts of all authorizers rest on; None when one of them can't say."""
+        versions: list[object] = []
+        for authorizer in self.authorizers:
+            version = getattr(authorizer, "version", None)
+            if version is None:
+                return None
+            versions.append(version())
+        return versions
 
     def rules(self, user: UserInfo, namespace: str) -> ResourceRules:
         """What `user` may do in `namespace`, as far as rules can say it."""
         answer = ResourceRules([], [])
-        if MASTERS in user.groups:
-            answer.resource_rules.append({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]})
-            answer.non_resource_rules.append({"verbs": ["*"], "nonResourceURLs": ["*"]})
         errors = []
         for authorizer in self.authorizers:
             rules = authorizer.rules(user, namespace)
@@ -125,6 +150,12 @@ class AccessControl:
             if rules.error:
                 errors.append(rules.error)
         answer.error = "\n".join(errors)
+        if MASTERS in user.groups:
+            # Once: RBAC's default roles say the same.
+            if EVERYTHING not in answer.resource_rules:
+                answer.resource_rules.insert(0, dict(EVERYTHING))
+            if EVERYWHERE not in answer.non_resource_rules:
+                answer.non_resource_rules.insert(0, dict(EVERYWHERE))
         return answer
 
 

@@ -32,7 +32,10 @@ class Authenticator(Protocol):
 
 @runtime_checkable
 class AudienceAuthenticator(Authenticator, Protocol):
-    """One whose tokens are for somebody in particular: TokenReview asks it for whom."""
+    """One whose tokens are for somebody in particular: TokenReview asks it for whom. `audiences` are this server's
+    own names, and so what tokens that say nothing of audiences are good for."""
+
+    audiences: Sequence[str]
 
     async def review(self, token: str, audiences: Sequence[str]) -> tuple[UserInfo, Sequence[str]] | None:
         """The user and those of `audiences` (empty: this server's own) the token is for, at least one; None
@@ -68,7 +71,10 @@ class ResourceRules:
 
 
 class Authorizer(Protocol):
-    """One way to decide. Synchronous: it must answer from memory. Sorted by `order` (Node 10, RBAC 20)."""
+    """One way to decide. Synchronous: it must answer from memory. Sorted by `order` (Node 10, RBAC 20).
+
+    It may also have a method ``version()``, whose answer differs from before whenever a verdict may: as long as all
+    authorizers' stay the same, what was allowed is not asked again."""
 
     name: str
     order: int

@@ -52,16 +52,19 @@ class Authentication:
         return None
 
     async def review(self, token: str, audiences: Sequence[str]) -> tuple[UserInfo | None, Sequence[str]]:
-        """Whose token this is, and for which of `audiences`. A token that says nothing of audiences is good
-        for what was asked. Raises StatusError 401 when an authenticator refuses it."""
+        """Whose token this is, and for which of `audiences` (none: this server's own). A token that says nothing of
+        audiences is for this server. Raises StatusError 401 when an authenticator refuses it."""
         credentials = Credentials(f"Bearer {token}")
+        aware = [each for each in self.authenticators if isinstance(each, AudienceAuthenticator)]
+        own = [audience for each in aware for audience in each.audiences]
+        held = [each for each in audiences or own if each in own] if own else audiences
         for authenticator in self.authenticators:
             if isinstance(authenticator, AudienceAuthenticator):
                 found = await authenticator.review(token, audiences)
                 if found is not None:
                     return self._member(found[0]), found[1]
             elif (user := await authenticator.authenticate(credentials)) is not None:
-                return self._member(user), audiences
+                return (self._member(user), held) if held or not own else (None, ())
         return None, ()
 
     def _member(self, user: UserInfo) -> UserInfo:

@@ -1,10 +1,15 @@
 """A request's body, readable more than once: a write that is tried again starts from a fresh copy."""
 
+import json
+import math
 from typing import Any, Protocol
 
 import orjson
 
-from kubrick_api.protobuf import MalformedProtobuf, Protobuf
+from kubrick_api import codec
+from kubrick_api.errors import StatusError
+from kubrick_api.protobuf import Protobuf
+from kubrick_api.wire import MalformedProtobuf
 from kubrick_apiserver.malformed import syntax_error
 from kubrick_apiserver.negotiation import JSON, PROTOBUF, load_yaml
 
@@ -18,8 +23,9 @@ class Unreadable(Exception):
         return f"couldn't get version/kind; json parse error: {self}"
 
 
-class UnreadableYAML(Unreadable):
-    """YAML becomes JSON before anything is looked for."""
+class Undecodable(Unreadable):
+    """It can be parsed, but not put into anything: YAML becomes JSON before anything is looked for, and numbers
+    are only read when they are wanted."""
 
     @property
     def decoding(self) -> str:
@@ -60,27 +66,59 @@ class WebBody:
         if self.media != JSON:
             return self._read_yaml()
         try:
-            return orjson.loads(self.data)
+            found = orjson.loads(self.data)
         except orjson.JSONDecodeError as error:
-            return _second_opinion(self.data, error)
+            found = _second_opinion(self.data, error)
+        return _shallow(found, self.data)
 
     def _read_yaml(self) -> Any:
         try:
-            loaded = load_yaml(self.data)
-            return orjson.loads(orjson.dumps(loaded))
+            data = orjson.dumps(load_yaml(self.data))
         except (ValueError, TypeError) as error:
-            raise UnreadableYAML(str(error)) from None
+            raise Undecodable(str(error)) from None
+        return _shallow(orjson.loads(data), data)
+
+
+def _shallow(found: Any, data: bytes) -> Any:
+    try:
+        codec.check_depth(found, data)
+    except StatusError as error:
+        raise Undecodable(error.message) from None
+    return found
 
 
 def _second_opinion(data: bytes, error: orjson.JSONDecodeError) -> Any:
-    """Go replaces bytes that are not UTF-8; orjson refuses them. Everything else both refuse."""
-    message = syntax_error(data)
-    if message:
+    """What orjson refused and Go does not. Go replaces bytes that are not UTF-8 and halves of characters."""
+    if message := syntax_error(data):
         raise Unreadable(message) from None
+    if b"\\u" not in data:
+        try:
+            return orjson.loads(data.decode("utf-8", "replace"))
+        except orjson.JSONDecodeError:
+            pass
     try:
-        return orjson.loads(data.decode("utf-8", "replace"))
-    except orjson.JSONDecodeError:
-        raise Unreadable(str(error)) from None
+        return _whole(json.loads(data.decode("utf-8", "replace"), parse_float=_finite, parse_int=_fitting))
+    except RecursionError:
+        raise Undecodable(codec.TOO_DEEP) from None
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise Undecodable(f"json: cannot unmarshal number {text} into Go value of type float64")
+    return number
+
+
+def _fitting(text: str) -> int | float:
+    return int(text) if len(text) < 20 else _finite(text)
+
+
+def _whole(value: Any) -> Any:
+    """`value` with halves of UTF-16 pairs replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not value.isascii() else value
+    if isinstance(value, dict):
+        return {_whole(key): _whole(member) for key, member in value.items()}
+    return [_whole(member) for member in value] if isinstance(value, list) else value
 
 
 class DictBody:

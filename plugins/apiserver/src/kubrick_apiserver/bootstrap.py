@@ -45,8 +45,8 @@ class Address:
 
 
 def first_service_ip(service_range: str) -> str:
-    """10.96.0.0/16 → 10.96.0.1. Raises ValueError for what is not a range."""
-    return str(ip_network(service_range)[1])
+    """10.96.0.0/16 → 10.96.0.1; of two ranges, the first one's. Raises ValueError for what is not a range."""
+    return str(ip_network(service_range.partition(",")[0].strip())[1])
 
 
 def system_objects(address: Address) -> Iterator[Object]:
@@ -84,8 +84,20 @@ def system_objects(address: Address) -> Iterator[Object]:
         "kind": "ServiceCIDR",
         "apiVersion": "networking.k8s.io/v1",
         "metadata": {"name": "kubernetes"},
-        "spec": {"cidrs": [address.service_range]},
+        "spec": {"cidrs": [part.strip() for part in address.service_range.split(",")]},
         "status": {},
+    }
+    yield {
+        "kind": "IPAddress",
+        "apiVersion": "networking.k8s.io/v1",
+        "metadata": {
+            "name": address.service_ip,
+            "labels": {
+                "ipaddress.kubernetes.io/ip-family": family,
+                "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+            },
+        },
+        "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "kubernetes"}},
     }
     yield from _endpoints(address)
 

@@ -6,7 +6,7 @@ is recorded while `AdmissionLog.patches` is set, as bytes that become a JSON Pat
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,15 @@ from kubrick_apiserver.admission import (
     ValidatingAdmission,
 )
 from kubrick_apiserver.difference import difference
+from kubrick_apiserver.metrics import AdmissionMetrics
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
 
 CAPACITY = 256
 MUTATING, VALIDATING = "mutating", "validating"
+TYPES = {MUTATING: "admit", VALIDATING: "validate"}
+"""The phases' names in metrics."""
 
 
 @define(eq=False)
@@ -63,6 +66,12 @@ class AdmissionRecord:
     name: str
     dry_run: bool
     entries: list[Entry] = field(factory=list)
+
+    def enter(self, plugin: str, phase: str, now: float, before: bytes | None = None) -> Entry:
+        """A step begins: until it ends, its `seconds` say when."""
+        entry = Entry(plugin, phase, None, before, before, now)
+        self.entries.append(entry)
+        return entry
 
     @property
     def steps(self) -> list[Step]:
@@ -119,6 +128,7 @@ class AdmissionChain:
             each for each in ordered if isinstance(each, ValidatingAdmission)
         ]
         self.log = log
+        self.metrics = AdmissionMetrics()
 
     @classmethod
     def collect(cls, kernel: "Kernel") -> "AdmissionChain":
@@ -126,7 +136,9 @@ class AdmissionChain:
         answers = kernel.plugins.hook.kubrick_register_admission(kernel=kernel)
         log = AdmissionLog(kernel.clock.now)
         kernel.offer(AdmissionLog, log)
-        return cls([plugin for answer in answers for plugin in answer], log)
+        chain = cls([plugin for answer in answers for plugin in answer], log)
+        kernel.offer(AdmissionMetrics, chain.metrics)
+        return chain
 
     async def mutate(self, attributes: Attributes) -> tuple[bool, AdmissionRecord | None]:
         """Run the mutating steps on `attributes.object`, in place. Raises StatusError. Returns whether the
@@ -134,23 +146,39 @@ class AdmissionChain:
         which goes on to `validate`."""
         loose = False
         record = None
+        total = now = 0.0
         log = self.log
-        before: bytes | None = None
+        if log is not None and not log.recording:
+            log = None
         for plugin, exact in self.mutating:
             if not plugin.handles(attributes):
                 continue
             loose = loose or not exact
-            if record is None and log is not None and log.recording:
-                record = log.begin(attributes)
-                before = orjson.dumps(attributes.object) if log.patches else None
-            if record is None:
+            if log is None:
                 await plugin.admit(attributes)
-            else:
-                before = await _recorded(record, plugin.name, MUTATING, plugin.admit(attributes), attributes, before)
+                continue
+            if record is None:
+                record = log.begin(attributes)
+                now = trio.current_time()
+            before = orjson.dumps(attributes.object) if log.patches else None
+            entry = record.enter(plugin.name, MUTATING, now, before)
+            try:
+                await plugin.admit(attributes)
+                if log.patches:
+                    entry.after = orjson.dumps(attributes.object)
+            except StatusError as error:
+                entry.reason = error.message
+                raise
+            finally:
+                now = self._end(attributes, entry)
+            total += entry.seconds
+        if record is not None:
+            self.metrics.add_step(attributes.operation, TYPES[MUTATING], False, total)
         return loose, record
 
     async def validate(self, attributes: Attributes, record: AdmissionRecord | None = None) -> None:
         """Run the validating steps. Raises StatusError."""
+        total = now = 0.0
         for plugin in self.validating:
             if not plugin.handles(attributes):
                 continue
@@ -158,30 +186,26 @@ class AdmissionChain:
                 record = self.log.begin(attributes)
             if record is None:
                 await plugin.validate(attributes)
-            else:
-                await _recorded(record, plugin.name, VALIDATING, plugin.validate(attributes), attributes, None)
+                continue
+            now = now or trio.current_time()
+            entry = record.enter(plugin.name, VALIDATING, now)
+            try:
+                await plugin.validate(attributes)
+            except StatusError as error:
+                entry.reason = error.message
+                raise
+            finally:
+                now = self._end(attributes, entry)
+            total += entry.seconds
+        if record is not None:
+            self.metrics.add_step(attributes.operation, TYPES[VALIDATING], False, total)
 
-
-async def _recorded(
-    record: AdmissionRecord,
-    name: str,
-    phase: str,
-    step: Awaitable[None],
-    attributes: Attributes,
-    before: bytes | None,
-) -> bytes | None:
-    """Run one step and write down how it ended; with the object's bytes `before` it, also what it
-    changed. Returns the bytes after it."""
-    started = trio.current_time()
-    reason: str | None = None
-    after = before
-    try:
-        await step
-        if before is not None:
-            after = orjson.dumps(attributes.object)
-    except StatusError as error:
-        reason = error.message
-        raise
-    finally:
-        record.entries.append(Entry(name, phase, reason, before, after, trio.current_time() - started))
-    return after
+    def _end(self, attributes: Attributes, entry: Entry) -> float:
+        """A plugin is done, well or not, and the next one begins: what time it is."""
+        now = trio.current_time()
+        entry.seconds = seconds = now - entry.seconds
+        rejected = entry.reason is not None
+        self.metrics.add(entry.plugin, attributes.operation, TYPES[entry.phase], rejected, seconds)
+        if rejected:
+            self.metrics.add_step(attributes.operation, TYPES[entry.phase], True, seconds)
+        return now

@@ -19,9 +19,12 @@ from kubrick_api.errors import StatusError, bad_request, internal
 from kubrick_apiserver.access import MASTERS, AccessControl
 from kubrick_apiserver.auth import Credentials
 from kubrick_apiserver.authentication import Authentication, impersonate, is_impersonating
+from kubrick_apiserver.flow import FlowControl, Ticket
+from kubrick_apiserver.journal import Journal
 from kubrick_apiserver.metrics import RequestMetrics
-from kubrick_apiserver.request_info import is_long_running, parse_target
-from kubrick_apiserver.web import Handler, Request, RequestInfo, Response, Upgrade
+from kubrick_apiserver.refusal import Refuse
+from kubrick_apiserver.request_info import is_long_running, is_true, parse_target
+from kubrick_apiserver.web import Handler, Request, Response, Upgrade
 from kubrick_http.parser import Message
 from kubrick_http.pulse import Pulse
 from kubrick_http.writer import status_response, text_response
@@ -33,6 +36,8 @@ GZIP_IN_THREAD = 1024 * 1024
 """Larger bodies are compressed in a thread: it takes 10 ms per MB."""
 MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 INTERACTIVE = frozenset(("exec", "attach", "portforward"))
+PATIENCE = 0.25
+"""The part of its time that a request may wait for its turn."""
 BUSY = "Too many requests, please try again later."
 CACHE_CONTROL = ("Cache-Control", "no-cache, private")
 DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|m|s|ms|us|µs|ns)")
@@ -46,17 +51,20 @@ class Timing(Protocol):
     """The connection a request came on."""
 
     certificate: bytes | None
+    peer: str
     deadline: float
     pulse: Pulse
 
 
 @frozen
 class Restrictions:
-    """How much at once, and how long."""
+    """How much at once, how long, and what is said of it."""
 
     max_reading: int = 400
     max_mutating: int = 200
     timeout: float = 60.0
+    log: str = "debug"
+    """At which level to log requests."""
 
 
 class Filters:
@@ -70,12 +78,17 @@ class Filters:
         metrics: RequestMetrics,
         restrictions: Restrictions,
         seed: int,
+        refuse: Refuse,
+        flow: FlowControl | None = None,
     ) -> None:
         self._handler = handler
         self._authentication = authentication
         self._control = control
         self._metrics = metrics
         self._restrictions = restrictions
+        self._refuse = refuse
+        self._flow = flow
+        self._journal = Journal(restrictions.log)
         self._reading = 0
         self._mutating = 0
         self._count = 0
@@ -99,89 +112,160 @@ class Filters:
         start = trio.current_time()
         try:
             if is_long_running(info):
-                response = await self._answer(request, connection, long_running=True)
+                response = await self._answer(request, connection, start, inf)
             else:
                 timeout = self._restrictions.timeout
                 if "timeout" in query:
                     timeout = min(parse_timeout(query["timeout"]), timeout)
                 connection.deadline = connection.pulse.now + timeout
-                response = await self._answer(request, connection, long_running=False)
-                if message.method == "GET":
-                    response = await compressed(response, headers.get("accept-encoding", ""))
+                response = await self._answer(request, connection, start, timeout)
+                if message.method == "GET" and "accept-encoding" in headers:
+                    response = await compressed(response, headers["accept-encoding"])
         except StatusError as error:
-            response = status_response(error)
+            response = self._refuse(error, headers)
         except trio.Cancelled:
+            self._over(request, 504, start, connection)
             self._metrics.observe(request, 504, trio.current_time() - start, 0)
             raise
         except Exception as error:
             log.error("a request failed", method=message.method, path=path, audit_id=audit_id, exc_info=error)
-            response = status_response(internal(f"{type(error).__name__} (see the server's log, Audit-Id {audit_id})"))
+            refusal = internal(f"{type(error).__name__} (see the server's log, Audit-Id {audit_id})")
+            response = self._refuse(refusal, headers)
         response.headers += (("Audit-Id", audit_id), CACHE_CONTROL)
-        self._observe(request, response, start)
+        if request.ticket is not None:
+            response.headers += request.ticket.headers
+        self._observe(request, response, start, connection)
         return response
 
-    async def _answer(self, request: Request, connection: Timing, *, long_running: bool) -> Response:
+    async def _answer(self, request: Request, connection: Timing, start: float, timeout: float) -> Response:
+        """`timeout` is infinite for what may take as long as it likes."""
         headers = request.headers
         credentials = Credentials(headers.get("authorization", ""), connection.certificate, headers)
         request.user = await self._authentication.identify(credentials)
         if is_impersonating(headers):
+            request.asker = request.user.name
             impersonate(request, self._control)
-        info = request.info
-        if long_running:
-            self._control.check_request(info, request.user)
-            if info.verb == "get" and info.subresource in INTERACTIVE:
-                # A WebSocket is always a GET, and reading is not what it does.
-                self._control.check_request(evolve(info, verb="create"), request.user)
-            return await self._handler(request)
-        mutating = info.verb in MUTATING
-        restrictions = self._restrictions
-        busy = self._mutating >= restrictions.max_mutating if mutating else self._reading >= restrictions.max_reading
-        if busy and MASTERS not in request.user.groups:
-            return text_response(429, BUSY + "\n", ("Retry-After", "1"))
+        if timeout == inf:
+            return await self._answer_long(request)
+        mutating = request.info.verb in MUTATING
+        ticket = None
+        if self._flow is None:
+            restrictions = self._restrictions
+            busy = (
+                self._mutating >= restrictions.max_mutating if mutating else self._reading >= restrictions.max_reading
+            )
+            if busy and MASTERS not in request.user.groups:
+                return too_many()
+        else:
+            ticket = request.ticket = self._flow.enter(request, start)
+            if not ticket.is_running and not await ticket.wait(timeout * PATIENCE):
+                return too_many()
         if mutating:
             self._mutating += 1
         else:
             self._reading += 1
         try:
-            self._control.check_request(info, request.user)
+            self._control.check_request(request.info, request.user)
             return await self._handler(request)
         finally:
             if mutating:
                 self._mutating -= 1
             else:
                 self._reading -= 1
+            if ticket is not None:
+                ticket.leave(trio.current_time())
+
+    async def _answer_long(self, request: Request) -> Response:
+        """Only watches are kept in check, and only until they are under way."""
+        info, flow = request.info, self._flow
+        if flow is None or info.verb != "watch":
+            return await self._answer_unchecked(request)
+        ticket = request.ticket = flow.enter(request, trio.current_time())
+        if not ticket.is_running and not await ticket.wait(self._restrictions.timeout * PATIENCE):
+            return too_many()
+        streamed = False
+        try:
+            response = await self._answer_unchecked(request)
+            streamed = request.method != "HEAD" and not isinstance(response.body, bytes | list)
+            return response
+        finally:
+            if not streamed:
+                ticket.leave(trio.current_time())
+
+    async def _answer_unchecked(self, request: Request) -> Response:
+        info = request.info
+        self._control.check_request(info, request.user)
+        if info.verb == "get" and info.subresource in INTERACTIVE:
+            # A WebSocket is always a GET, and reading is not what it does.
+            self._control.check_request(evolve(info, verb="create"), request.user)
+        return await self._handler(request)
 
     @property
     def in_flight(self) -> dict[str, int]:
         """Requests being answered now, as apiserver_current_inflight_requests counts them."""
         return {"mutating": self._mutating, "readOnly": self._reading}
 
-    def _observe(self, request: Request, response: Response, start: float) -> None:
+    def _over(self, request: Request, code: int, start: float, connection: Timing) -> None:
+        """Write it down, if anybody wants to know."""
+        if self._journal.open:
+            asker = request.asker or request.user.name
+            self._journal.enter(request, asker, connection.peer, code, trio.current_time() - start)
+
+    def _observe(self, request: Request, response: Response, start: float, connection: Timing) -> None:
         body = response.body
         if isinstance(body, bytes):
             size = len(body)
         elif isinstance(body, list):
             size = sum(map(len, body))
         elif isinstance(body, Upgrade):
-            response.body = Upgrade(_counted(body.opening, self._metrics, request.info))
-            size = 0
+            response.body = Upgrade(self._counted(body.opening, request, response.status, start, connection))
+            self._metrics.observe(request, response.status, trio.current_time() - start, 0)
+            return
         else:
-            response.body = _counted(body, self._metrics, request.info)
-            size = 0
+            response.body = self._counted(body, request, response.status, start, connection)
+            self._metrics.observe(request, response.status, trio.current_time() - start, 0)
+            return
+        self._over(request, response.status, start, connection)
         self._metrics.observe(request, response.status, trio.current_time() - start, size)
 
+    @asynccontextmanager
+    async def _counted(
+        self, body: AbstractAsyncContextManager[T], request: Request, code: int, start: float, connection: Timing
+    ) -> AsyncIterator[T]:
+        """The same stream or upgrade, counted as a long-running request while it is open."""
+        metrics, ticket = self._metrics, request.ticket
+        metrics.long_running(request.info, 1)
+        try:
+            async with self._begun(body, ticket) as stream:
+                if "sendInitialEvents" in request.query and is_true(request.query, "sendInitialEvents"):
+                    metrics.watch_list(request.info, trio.current_time() - start)
+                yield stream
+        finally:
+            metrics.long_running(request.info, -1)
+            self._over(request, code, start, connection)
 
-@asynccontextmanager
-async def _counted(
-    body: AbstractAsyncContextManager[T], metrics: RequestMetrics, info: RequestInfo
-) -> AsyncIterator[T]:
-    """The same stream or upgrade, counted as a long-running request while it is open."""
-    metrics.long_running(info, 1)
-    try:
-        async with body as stream:
-            yield stream
-    finally:
-        metrics.long_running(info, -1)
+    @asynccontextmanager
+    async def _begun(self, body: AbstractAsyncContextManager[T], ticket: Ticket | None) -> AsyncIterator[T]:
+        """The same stream; once it is open, its request no longer has seats, but may be a watcher."""
+        if ticket is None:
+            async with body as stream:
+                yield stream
+            return
+        try:
+            async with body as stream:
+                ticket.leave(trio.current_time())
+                ticket.watch(1)
+                try:
+                    yield stream
+                finally:
+                    ticket.watch(-1)
+        finally:
+            ticket.leave(trio.current_time())
+
+
+def too_many() -> Response:
+    """The answer to those for whom there is no room."""
+    return text_response(429, BUSY + "\n", ("Retry-After", "1"))
 
 
 def parse_timeout(text: str) -> float:
@@ -202,7 +286,7 @@ def parse_timeout(text: str) -> float:
 async def compressed(response: Response, accepted: str) -> Response:
     """Large bodies in gzip for those who take it, as kube-apiserver does."""
     body = response.body
-    if not isinstance(body, bytes | list) or "gzip" not in accepted:
+    if "gzip" not in accepted or not isinstance(body, bytes | list):
         return response
     size = len(body) if isinstance(body, bytes) else sum(map(len, body))
     if size <= GZIP_THRESHOLD or any(name.lower() == "content-encoding" for name, _ in response.headers):

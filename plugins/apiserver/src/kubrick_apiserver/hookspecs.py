@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kubrick_apiserver.admission import AdmissionPlugin
     from kubrick_apiserver.auth import Authenticator, Authorizer
     from kubrick_apiserver.bootstrap import Reconcile
+    from kubrick_apiserver.flow import FlowControl
     from kubrick_apiserver.web import Handler
     from kubrick_kernel import Kernel
 
@@ -68,3 +69,10 @@ def kubrick_register_paths(kernel: "Kernel") -> "Mapping[str, Handler]":
     """Paths outside /api, /apis and /openapi, whole, and who answers them. Asked when the server is built;
     whether a user may ask is decided before, by the rules for non-resource URLs."""
     return {}
+
+
+@hookspec(firstresult=True)
+def kubrick_register_flow_control(kernel: "Kernel") -> "FlowControl | None":
+    """Who decides which requests are served now, which wait and which are turned away. Asked when the server
+    is built; the first answer is taken. Without one the server refuses what is beyond its limits."""
+    return None

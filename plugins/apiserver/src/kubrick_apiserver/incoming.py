@@ -31,9 +31,16 @@ GO_PACKAGES = {"rbac.authorization.k8s.io": "rbac", "": "core", "internal.apiser
 
 
 def receive(
-    registry: "Registry", kind: GVK, schema: Type, body: Body, options: WriteOptions, warnings: list[str]
+    registry: "Registry",
+    kind: GVK,
+    schema: Type,
+    body: Body,
+    options: WriteOptions,
+    warnings: list[str],
+    also: tuple[str, ...] = (),
 ) -> Object:
-    """A private, pruned and defaulted object of `kind`. Raises StatusError 400."""
+    """A private, pruned and defaulted object of `kind`, which may say one of the API versions `also` instead of its
+    own. Raises StatusError 400."""
     try:
         obj = body.read()
     except Unreadable as error:
@@ -43,14 +50,13 @@ def receive(
     if type(obj) is not dict:
         raise unrecognized(kind, _not_an_object(obj), body.data)
     said, version = obj.get("kind"), obj.get("apiVersion")
-    if said != kind.kind or version != kind.api_version:
+    if said == kind.kind and version in also:
+        obj["apiVersion"] = kind.api_version
+    elif said != kind.kind or version != kind.api_version:
         expect_kind(registry, kind, obj, body.data)
     accept(kind, schema, obj, options, warnings, body if isinstance(body, WebBody) else None)
-    metadata = obj.get("metadata")
-    if metadata is None:
+    if obj.get("metadata") is None:
         obj["metadata"] = {}
-    else:
-        metadata.pop("managedFields", None)
     return obj
 
 

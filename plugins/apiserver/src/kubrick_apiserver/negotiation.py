@@ -2,7 +2,7 @@
 
 `representation` reads an Accept header the way kube-apiserver does: clauses by falling quality, the first
 one that can be served wins; Tables and PartialObjectMetadata are asked for by the parameters as, v and g.
-Bodies may be protobuf too; answers are not yet: clients that accept JSON as well get that, others 406.
+Tables have no protobuf.
 """
 
 from collections.abc import Mapping
@@ -15,20 +15,25 @@ from attrs import frozen
 from kubrick_api.errors import not_acceptable, unacceptable, unsupported_media_type
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
-MEDIA_TYPES = (JSON, YAML)
-BODY_TYPES = (*MEDIA_TYPES, PROTOBUF)
+MEDIA_TYPES = (JSON, YAML, PROTOBUF)
+TEXTS = (JSON, YAML)
+"""What documents of the server's own (discovery) can be had as."""
 TRANSFORMS = {
     "Table": "table",
     "PartialObjectMetadata": "metadata",
     "PartialObjectMetadataList": "metadata",
 }
 ANY = ("*/*", "application/*", JSON)
+NESTING = 200
+"""How deep YAML may be nested."""
+EXPANSION = 1_000_000
+"""How many values YAML with aliases may stand for."""
 BROWSERS = ("curl", "Wget", "Mozilla/5.0")
 
 
 @frozen
 class Representation:
-    """`media` is JSON or YAML; `transform` is "" (the objects themselves), "table" or "metadata";
+    """`media` is JSON, YAML or PROTOBUF; `transform` is "" (the objects themselves), "table" or "metadata";
     `version` is the version of meta.k8s.io that a transformed answer says it has."""
 
     media: str = JSON
@@ -73,7 +78,7 @@ def _negotiate(accept: str, transforms: bool) -> Representation | None:
     for media, parameters in _clauses(accept):
         if media in ANY:
             media = JSON
-        elif media != YAML:
+        elif media not in (YAML, PROTOBUF):
             continue
         wanted = parameters.get("as", "")
         if not wanted:
@@ -81,7 +86,7 @@ def _negotiate(accept: str, transforms: bool) -> Representation | None:
         version = parameters.get("v", "v1")
         if not transforms or wanted not in TRANSFORMS or parameters.get("g", "meta.k8s.io") != "meta.k8s.io":
             continue
-        if version in ("v1", "v1beta1"):
+        if version in ("v1", "v1beta1") and not (media == PROTOBUF and wanted == "Table"):
             return Representation(media, TRANSFORMS[wanted], version)
     return None
 
@@ -115,7 +120,7 @@ def discovery_version(accept: str) -> str:
     return ""
 
 
-def media_type(header: str, accepted: tuple[str, ...] = BODY_TYPES) -> str:
+def media_type(header: str, accepted: tuple[str, ...] = MEDIA_TYPES) -> str:
     """The Content-Type without parameters; absent means JSON. Raises 415."""
     media = header.partition(";")[0].strip().lower() if header else JSON
     if media not in accepted:
@@ -143,9 +148,56 @@ def load_yaml(data: bytes) -> Any:
     import yaml
 
     try:
-        return yaml.load(data, Loader=_loader())  # noqa: S506 -- a SafeLoader without timestamps
+        _check_nesting(data)
+        loaded = yaml.load(data, Loader=_loader())  # noqa: S506 -- a SafeLoader without timestamps
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(_yaml_message(error)) from None
+    if b"*" in data:
+        _Expansion().size(loaded)
+    return loaded
+
+
+def _check_nesting(data: bytes) -> None:
+    """The composer recurses in C, and would take the whole process down. Raises ValueError."""
+    import yaml
+
+    loader, depth = _loader()(data), 0
+    try:
+        while loader.check_event():
+            event = loader.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > NESTING:
+                    raise ValueError(f"yaml: exceeded max depth of {NESTING}")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    finally:
+        loader.dispose()
+
+
+class _Expansion:
+    """Counts what YAML comes to when every alias is written out."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}
+        self._open: set[int] = set()
+
+    def size(self, value: Any) -> int:
+        """Raises ValueError for too much, and for a value within itself."""
+        if not isinstance(value, dict | list):
+            return 1
+        known = self._sizes.get(id(value))
+        if known is not None:
+            return known
+        if id(value) in self._open:
+            raise ValueError("yaml: anchor value contains itself")
+        self._open.add(id(value))
+        found = 1 + sum(self.size(each) for each in (value.values() if isinstance(value, dict) else value))
+        if found > EXPANSION:
+            raise ValueError("yaml: document contains excessive aliasing")
+        self._open.discard(id(value))
+        self._sizes[id(value)] = found
+        return found
 
 
 @lru_cache(maxsize=1)
@@ -160,6 +212,7 @@ def _loader() -> Any:
             mapping = super().construct_mapping(node, deep)
             return {_key(key): value for key, value in mapping.items()}
 
+    Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_yaml_str)
     Loader.yaml_implicit_resolvers = {
         first: [(tag, expression) for tag, expression in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in Loader.yaml_implicit_resolvers.items()

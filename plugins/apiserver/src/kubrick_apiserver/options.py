@@ -18,14 +18,18 @@ from kubrick_api.errors import (
     invalid,
     invalid_value,
     not_supported,
-    too_long,
+    required,
+    show,
 )
 from kubrick_api.names import GVK
+from kubrick_api.validation import field_manager
 
 META = "meta.k8s.io"
 EXACT, NOT_OLDER_THAN = "Exact", "NotOlderThan"
 FOREGROUND, BACKGROUND, ORPHAN = "Foreground", "Background", "Orphan"
 Params = Mapping[str, str]
+LONGEST = 4000
+"""How many digits are looked at: Python refuses to read 4,300."""
 
 
 def flag(params: Params, name: str) -> bool:
@@ -42,8 +46,8 @@ def integer(params: Params, name: str) -> int | None:
     digits = text[1:] if text[0] in "+-" else text
     if not (digits.isascii() and digits.isdigit()):
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    value = int(text)
-    if not -(2**63) <= value < 2**63:
+    value = int(text[:LONGEST])
+    if len(text) > LONGEST or not -(2**63) <= value < 2**63:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return value
 
@@ -53,12 +57,16 @@ def revision(text: str) -> int:
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()):
-        raise bad_request(f"invalid resource version: {_unsigned(text)}")
-    return int(text)
+        raise _no_revision(text, "invalid syntax")
+    value = int(text[:LONGEST])
+    if len(text) > LONGEST or value >= 2**64:
+        raise _no_revision(text, "value out of range")
+    return value
 
 
-def _unsigned(text: str) -> str:
-    return f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+def _no_revision(text: str, why: str) -> StatusError:
+    wrong = f"resourceVersion: Invalid value: {show(text)}: strconv.ParseUint: parsing {show(text)}: {why}"
+    return bad_request(f"invalid resource version: {wrong}")
 
 
 def refuse(kind: str, errors: list[FieldError]) -> None:
@@ -164,32 +172,32 @@ class WriteOptions:
     field_validation: str = "Warn"
     """Ignore, Warn or Strict."""
     field_manager: str = ""
+    force: bool = False
+    """Of an apply: whether to take what others own."""
 
 
 USUAL = WriteOptions()
 WRITE_PARAMS = frozenset(("dryRun", "fieldValidation", "fieldManager", "force"))
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
-MANAGER_LIMIT = 128
 
 
-def write_options(params: Params, kind: str) -> WriteOptions:
-    """`kind` is CreateOptions, UpdateOptions or PatchOptions. Raises StatusError 422."""
-    if not params or WRITE_PARAMS.isdisjoint(params):
+def write_options(params: Params, kind: str, apply: bool = False) -> WriteOptions:
+    """`kind` is CreateOptions, UpdateOptions or PatchOptions (then `apply` matters). Raises StatusError 422."""
+    if not apply and (not params or WRITE_PARAMS.isdisjoint(params)):
         return USUAL
     errors = []
-    if kind == "PatchOptions" and "force" in params:
+    if kind == "PatchOptions" and "force" in params and not apply:
         errors.append(forbidden_value("force", "may not be specified for non-apply patch"))
     manager = params.get("fieldManager", "")
-    if len(manager.encode()) > MANAGER_LIMIT:
-        errors.append(too_long("fieldManager", MANAGER_LIMIT))
-    if not manager.isprintable():
-        errors.append(invalid_value("fieldManager", manager, "should only contain printable characters"))
+    if apply and not manager:
+        errors.append(required("fieldManager", "is required for apply patch"))
+    errors += field_manager(manager, "fieldManager")
     errors += dry_run_errors([params["dryRun"]] if "dryRun" in params else [])
     validation = params.get("fieldValidation", "")
     if validation not in FIELD_VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, FIELD_VALIDATIONS))
     refuse(kind, errors)
-    return WriteOptions("dryRun" in params, validation or "Warn", manager)
+    return WriteOptions("dryRun" in params, validation or "Warn", manager, apply and flag(params, "force"))
 
 
 def dry_run_errors(values: list[str]) -> list[FieldError]:

@@ -5,14 +5,16 @@ passes the same decoder as a PUT (types, unknown fields), with errors about "pat
 a strategic patch goes through its converter of maps, whose words differ, and is shown as Go prints maps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from kubrick_api import merge
 from kubrick_api.duplication import duplicate_fields
-from kubrick_api.errors import StatusError, bad_request, unsupported_media_type
+from kubrick_api.equality import identical
+from kubrick_api.errors import StatusError, bad_request
+from kubrick_api.fields.gotext import value_text
 from kubrick_api.merge import JSON_PATCH, PATCH_TYPES, STRATEGIC_PATCH
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
@@ -34,10 +36,8 @@ Apply = Callable[[Object, list[str]], Object]
 
 
 def patch_type(header: str) -> str:
-    """The kind of patch. Raises 415, for server-side apply too (not served yet)."""
+    """The kind of patch. Raises 415."""
     media = header.partition(";")[0].strip().lower()
-    if media == "application/apply-patch+yaml":
-        raise unsupported_media_type(PATCH_TYPES)
     if media not in PATCH_TYPES:
         # The router of kube-apiserver says this, before any handler could name the types there are.
         raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
@@ -56,9 +56,12 @@ def applier(kind: GVK, schema: Type, content_type: str, body: Body, options: Wri
     change = _decoded(media, body, asked)
     strict = _strict_troubles(media, body.data, change) if asked else []
 
+    plain = media != JSON_PATCH and not any(key.startswith("$") for key in change)
+
     def apply(old: Object, warnings: list[str]) -> Object:
         obj = merge.apply_patch(schema, old, change, media)
-        return _accepted(kind, schema, obj, change, strict, media, options, warnings)
+        touched = change if plain else obj
+        return _accepted(kind, schema, obj, old, change, touched, strict, media, options, warnings)
 
     return apply
 
@@ -116,7 +119,9 @@ def _accepted(
     kind: GVK,
     schema: Type,
     obj: Object,
+    old: Object,
     change: Any,
+    touched: Container[str],
     strict: list[str],
     media: str,
     options: WriteOptions,
@@ -128,8 +133,10 @@ def _accepted(
             f"the patch may not change the kind or API version ({kind.api_version}, {kind.kind}) of the object"
         )
     strategic = media == STRATEGIC_PATCH
-    text = go_text(change) if strategic else orjson.dumps(obj).decode()
-    wrong, unknown = schema.decode(obj)
+    text = "" if strategic else orjson.dumps(obj).decode()
+    wrong, unknown = _decode(schema, obj, old, touched)
+    if strategic and (wrong is not None or strict or unknown):
+        text = value_text(change)
     if wrong is not None:
         raise merge.unpatchable(text, unconvertible(wrong) if strategic else str(wrong))
     unknown = [*strict, *unknown]
@@ -139,21 +146,26 @@ def _accepted(
         if options.field_validation == "Warn":
             warnings += unknown
     metadata = obj.setdefault("metadata", {})
-    metadata.pop("managedFields", None)
+    owned = old["metadata"].get("managedFields")
+    if owned is not None and metadata.get("managedFields") == owned:
+        metadata["managedFields"] = owned
     return obj
 
 
-def go_text(value: Any) -> str:
-    """A JSON value as Go's ``%+v`` prints it: map[a:1 b:[x y]]."""
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(go_text, value))}]"
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+def _decode(schema: Type, obj: Object, old: Object, touched: Container[str]) -> tuple[Trouble | None, list[str]]:
+    """`Type.decode`, passing over what stands in `old` as well: it went through it then. What isn't `touched` does."""
+    order = list(obj)
+    untouched = {}
+    for key in order:
+        if key in old and (key not in touched or identical(obj[key], old[key])):
+            untouched[key] = obj.pop(key)
+    outcome = schema.decode(obj)
+    if untouched:
+        obj.update(untouched)
+        for key in order:  # back in their places
+            if key in obj:
+                obj[key] = obj.pop(key)
+    return outcome
 
 
 KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 import orjson
 
 from kubrick_api.errors import method_not_allowed
+from kubrick_apiserver.exposition import CONTENT_TYPE, Exposition
 from kubrick_apiserver.health import Health
-from kubrick_apiserver.metrics import CONTENT_TYPE, Exposition
 from kubrick_apiserver.version import version_json
 from kubrick_apiserver.web import Handler, Request, Response
 from kubrick_http.writer import NOT_FOUND, text_response

@@ -92,7 +92,7 @@ class Token:
             ("rv", number, int, "int64"),
             ("start", start, str, "string"),
         ):
-            if type(value) is not kind:
+            if type(value) is not kind or (isinstance(value, int) and value >= 2**63):
                 where = f"Go struct field continueToken.{name} of type {go}"
                 raise _no_token(f": json: cannot unmarshal {describe(value, go)} into {where}")
         if version != TOKEN_VERSION:
@@ -101,9 +101,15 @@ class Token:
             raise _no_token(f": incorrect encoded start resourceVersion (version {TOKEN_VERSION})")
         if not start:
             raise _no_token(f": encoded start key empty (version {TOKEN_VERSION})")
-        if ".." in start.split("/"):
+        relative = start.removeprefix("/")
+        if not _clean(relative):
             raise _no_token(f": {start}")
-        return cls(start, number)
+        return cls(relative, number)
+
+
+def _clean(path: str) -> bool:
+    """Whether Go's path.Clean would leave it alone: a key can't climb out of its prefix."""
+    return not path or not any(part in ("", ".", "..") for part in path.split("/"))
 
 
 def _no_token(why: str) -> StatusError:

@@ -16,8 +16,11 @@ from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, Reader, UserInfo, WriteContext
 from kubrick_apiserver import read, removal, subresources, write
 from kubrick_apiserver.answer import Answer
+from kubrick_apiserver.audience import Audiences
 from kubrick_apiserver.body import Body, DictBody
 from kubrick_apiserver.chain import AdmissionChain
+from kubrick_apiserver.ownership import Ownership
+from kubrick_apiserver.templates import Templates
 from kubrick_kernel import Item, rfc3339
 
 if TYPE_CHECKING:
@@ -34,7 +37,10 @@ class Registry:
         self.bus = bus
         self.chain = chain
         self.clock = kernel.clock
+        self.audiences = Audiences()
         self.reader: Reader = self
+        self.owners = Ownership(self)
+        self.templates = Templates()
         self._resources: dict[GVR, Resource] = {}
 
     def resource(self, gvr: GVR) -> Resource:
@@ -57,6 +63,11 @@ class Registry:
     def decode(self, resource: Resource, item: Item) -> Object:
         """The object in this resource's version. Shared: never change it."""
         obj = codec.decode(item)
+        return obj if resource.stored_as is None else resource.from_storage(obj)
+
+    def glance(self, resource: Resource, item: Item) -> Object:
+        """`decode` that keeps nothing. Shared all the same."""
+        obj = codec.glance(item)
         return obj if resource.stored_as is None else resource.from_storage(obj)
 
     def now(self) -> str:
@@ -108,6 +119,12 @@ class Registry:
 
     async def perform(self, resource: Resource, call: Call, body: Body) -> Answer:
         """Any verb with one object for an answer (all but list and watch). Raises StatusError."""
+        try:
+            return await self._perform(resource, call, body)
+        except (TypeError, RecursionError) as error:
+            raise codec.refused_depth(error) or error from None
+
+    async def _perform(self, resource: Resource, call: Call, body: Body) -> Answer:
         verb = call.verb
         if call.subresource:
             return await subresources.perform(self, resource, call, body)

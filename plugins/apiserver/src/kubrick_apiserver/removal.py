@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from kubrick_api import codec
-from kubrick_api.errors import StatusError, conflict, not_found
+from kubrick_api.errors import StatusError, bad_request, conflict, not_found
 from kubrick_api.names import GVR
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, WriteContext
@@ -159,6 +159,8 @@ def read_options(body: Body) -> Object | None:
     try:
         options: Object | None = body.read()
     except Unreadable as error:
+        if str(error) == codec.TOO_DEEP:  # a limit that only we have
+            raise bad_request(str(error)) from None
         raise StatusError(500, "", error.decoding) from None
     return options
 

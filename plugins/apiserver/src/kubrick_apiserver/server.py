@@ -13,13 +13,17 @@ import trio
 
 from kubrick_api.catalog import Catalog
 from kubrick_api.names import GVK, GVR
+from kubrick_api.protobuf import Protobuf
 from kubrick_apiserver.access import AccessControl
+from kubrick_apiserver.audience import Audiences
 from kubrick_apiserver.authentication import Authentication
 from kubrick_apiserver.bootstrap import Address, Bootstrap, Reconcile, first_service_ip, system_objects
+from kubrick_apiserver.exposition import Exposition, ServerMetrics, Sized, Stored
 from kubrick_apiserver.filters import Filters, Restrictions
 from kubrick_apiserver.health import Health, ping
-from kubrick_apiserver.metrics import Exposition, RequestMetrics, ServerMetrics
+from kubrick_apiserver.metrics import AdmissionMetrics, RequestMetrics
 from kubrick_apiserver.paths import Paths
+from kubrick_apiserver.refusal import Refusals
 from kubrick_apiserver.settings import Settings
 from kubrick_apiserver.web import Handler
 from kubrick_client import RootCA
@@ -55,9 +59,11 @@ class APIServer:
         control: AccessControl,
         authentication: Authentication,
         resources: Handler,
+        audiences: Audiences,
     ) -> None:
         self._kernel = kernel
         self._catalog = catalog
+        self._audiences = audiences
         self._settings: Settings = kernel.settings("apiserver")
         self._service_ip = _service_ip(self._settings.service_cluster_ip_range)
         self._bootstrapped = False
@@ -74,10 +80,20 @@ class APIServer:
                 self._settings.max_requests_inflight,
                 self._settings.max_mutating_requests_inflight,
                 self._settings.request_timeout,
+                self._settings.request_log,
             ),
             kernel.random.getrandbits(80),
+            Refusals(Protobuf(catalog)),
+            kernel.plugins.hook.kubrick_register_flow_control(kernel=kernel),
         )
-        self.metrics = ServerMetrics(metrics, self.health, lambda: self.filters.in_flight, self._stored)
+        self.metrics = ServerMetrics(
+            metrics,
+            self.health,
+            lambda: self.filters.in_flight,
+            self._stored,
+            self._size,
+            kernel.find(AdmissionMetrics),
+        )
         self._add_checks()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -100,6 +116,7 @@ class APIServer:
             clock = self._kernel.clock
             servers = [HTTPServer(socket, self.filters, Pulse(clock), limits, context) for socket in sockets]
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._audiences.run)
                 for server in servers:
                     nursery.start_soon(server.run, settings.drain_timeout)
                 task_status.started()
@@ -178,12 +195,15 @@ class APIServer:
         found = self._catalog.resource(resource)
         return found is not None and (not subresource or subresource in found.subresources)
 
-    def _stored(self) -> dict[str, int]:
-        return {
-            resource.gvr.qualified: len(self._kernel.bus.topic(resource.key_prefix))
-            for resource in self._catalog.resources()
-            if resource.virtual is None and resource.stored_as is None
-        }
+    def _stored(self) -> Iterable[Stored]:
+        for resource in self._catalog.resources():
+            if resource.virtual is None and resource.stored_as is None:
+                topic = self._kernel.bus.topic(resource.key_prefix)
+                yield Stored(resource.gvr, len(topic), topic.events)
+
+    def _size(self) -> int:
+        store = self._kernel.store
+        return store.size() if isinstance(store, Sized) else 0
 
     def _collectors(self) -> Iterable[Any]:
         for answer in self._kernel.plugins.hook.kubrick_register_collectors(kernel=self._kernel):

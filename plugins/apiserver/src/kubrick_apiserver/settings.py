@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal
 
 from attrs import field, frozen
 from attrs.validators import ge, gt
@@ -52,5 +52,7 @@ class Settings:
     max_request_bytes: int = field(default=3 * 1024 * 1024, validator=gt(0))
     request_timeout: float = field(default=60.0, validator=gt(0))
     """Seconds a request that is not long-running may take."""
+    request_log: Literal["debug", "info", "none"] = "debug"
+    """At which level each request leaves a line in the log, if at all."""
     drain_timeout: float = field(default=10.0, validator=ge(0))
     """Seconds requests in flight get to finish at shutdown."""

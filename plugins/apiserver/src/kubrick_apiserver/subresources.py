@@ -16,6 +16,7 @@ from kubrick_api.schema import Type
 from kubrick_api.storage import Call, SubresourceHandler, WriteContext
 from kubrick_apiserver import incoming, patching, read, transaction, write
 from kubrick_apiserver.answer import Answer
+from kubrick_apiserver.applying import is_apply
 from kubrick_apiserver.body import Body, DictBody
 from kubrick_apiserver.options import WriteOptions, write_options
 from kubrick_apiserver.removal import read_options
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = {"create": "CREATE", "update": "UPDATE", "patch": "UPDATE", "delete": "DELETE"}
 OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+SCALE = "Scale"
 VIEW_VERBS = frozenset(("update", "patch"))
 
 
@@ -72,6 +74,8 @@ async def _handled(
     body: Body,
 ) -> Answer:
     options = WriteOptions()
+    if call.verb == "patch" and kind.kind == SCALE and is_apply(call.content_type):
+        return await _applied_scale(registry, resource, kind, handler, call, body)
     if call.verb in OPTIONS:
         options = write_options(call.params, OPTIONS[call.verb])
     if call.verb == "patch" and "get" in verbs and "update" in verbs:
@@ -98,7 +102,9 @@ async def _run(
         if schema is None:
             decoded = body.read()
         else:
-            decoded = incoming.receive(registry, kind, schema, body, options, context.warnings)
+            view = resource.subresources.get(call.subresource)
+            also = view.accepts if view is not None else ()
+            decoded = incoming.receive(registry, kind, schema, body, options, context.warnings, also)
             _settle(resource, call, decoded)
         await _admit(registry, resource, kind, call, decoded, context)
     try:
@@ -110,10 +116,9 @@ async def _run(
 
 
 def _settle(resource: Resource, call: Call, obj: Object) -> None:
-    """A subresource's body is about the object in the URL; a virtual resource's is in its namespace."""
-    metadata = obj["metadata"]
-    if call.subresource and call.name:
-        metadata.setdefault("name", call.name)
+    """A body is in the request's namespace. One that replaces is about the object in the URL; one that is created
+    below an object (a Binding, an Eviction, a TokenRequest) is compared by its handler, in words of its own."""
+    if call.subresource and call.verb != "create":
         incoming.settle_name(resource, call.namespace, call.name, obj)
     elif resource.namespaced:
         incoming.settle_namespace(resource, call.namespace, obj)
@@ -165,6 +170,25 @@ async def _patched(
         answer.warnings[:0] = warnings
         return answer
     raise conflict(resource.gvr, call.name)
+
+
+async def _applied_scale(
+    registry: "Registry", resource: Resource, kind: GVK, handler: SubresourceHandler, call: Call, body: Body
+) -> Answer:
+    """Server-side apply to a scale: the manager comes to own the object's replicas."""
+    options = write_options(call.params, "PatchOptions", apply=True)
+    schema = type_of(registry, resource, kind)
+    if schema is None:
+        raise unknown_path()
+    config = registry.owners.scale(resource, kind, schema.name, body, options)
+    get = evolve(call, verb="get", body=None)
+    context = registry.context(call.user, call.subresource, options.dry_run)
+    asked = {**(await handler(get, registry, context)), "spec": config.obj.get("spec") or {}}
+    await _admit(registry, resource, kind, call, asked, context)
+    answer = await write.apply_scale(registry, resource, call, options, config)
+    if answer.obj is not None:
+        return Answer(obj={**asked, "spec": answer.obj["spec"]}, warnings=answer.warnings)
+    return Answer(obj=await handler(get, registry, context), warnings=answer.warnings)
 
 
 def type_of(registry: "Registry", resource: Resource, kind: GVK) -> Type | None:

@@ -25,6 +25,8 @@ def shown(options: WriteOptions) -> Object:
         shown["dryRun"] = ["All"]
     if options.field_manager:
         shown["fieldManager"] = options.field_manager
+    if options.force:
+        shown["force"] = True
     if options.field_validation:
         shown["fieldValidation"] = options.field_validation
     return shown
@@ -75,6 +77,8 @@ async def commit(
     value, stamp = codec.encode(obj, stored)
     put = Put(key, value, expect, stamp, resource.strategy.event_ttl)
     committed = await write(registry, (put, *(companions(registry, context) if context.also else ())))
+    while context.on_success:
+        context.on_success.pop()()
     item = committed.items[0]
     assert item is not None
     return item
@@ -104,6 +108,8 @@ def companions(registry: "Registry", context: WriteContext) -> list[Put | Delete
         metadata["name"] = also.name
         if resource.namespaced:
             metadata["namespace"] = also.namespace
-        value, stamp = codec.encode({**also.obj, "metadata": metadata}, registry.stored_resource(resource))
+        made = {**also.obj, "metadata": metadata}
+        registry.owners.accompanied(resource, made, context)
+        value, stamp = codec.encode(made, registry.stored_resource(resource))
         operations.append(Put(key, value, 0, stamp))
     return operations

@@ -18,9 +18,11 @@ from kubrick_api import codec
 from kubrick_api.errors import StatusError, too_large_resource_version, too_old_resource_version
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call
+from kubrick_apiserver.audience import Member
 from kubrick_apiserver.options import ListOptions, list_options, revision
 from kubrick_apiserver.read import prefix
 from kubrick_apiserver.selection import Selection, selection
+from kubrick_http.response import Outlet
 from kubrick_kernel import Compacted, Event, FutureRevision, Item
 from kubrick_kernel.bus import Lagged, Subscription
 
@@ -32,6 +34,8 @@ BOOKMARK_SECONDS = 60.0
 LAST_BOOKMARK_SECONDS = 2.0
 """How long before a watch times out it gets its last bookmark."""
 MIN_TIMEOUT = 1800.0
+SLICE = 256
+"""So many events at most are made into one piece: the next one waits until the connection has taken it."""
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -52,7 +56,7 @@ Change = tuple[str, Event]
 @frozen
 class Plan:
     """A watch as asked for, checked: `after` is where it starts, None meaning now. `state` says whether
-    the current objects come first; `marked` whether a bookmark ends them."""
+    the current objects come first; `marked` whether a bookmark ends them, and `least` how old they may be."""
 
     options: ListOptions
     chosen: Selection | None
@@ -60,6 +64,7 @@ class Plan:
     after: int | None
     state: bool
     marked: bool
+    least: int = 0
 
 
 def plan(registry: "Registry", resource: Resource, call: Call) -> Plan:
@@ -72,9 +77,7 @@ def plan(registry: "Registry", resource: Resource, call: Call) -> Plan:
     asked = revision(options.resource_version)
     wanted = options.initial_events
     if wanted:
-        if asked > registry.bus.revision:
-            raise too_large_resource_version(asked, registry.bus.revision)
-        return Plan(options, chosen, within, None, True, options.bookmarks)
+        return Plan(options, chosen, within, None, True, options.bookmarks, asked)
     return Plan(options, chosen, within, asked or None, not asked and wanted is None, False)
 
 
@@ -100,10 +103,13 @@ class Feed:
         return min(now + BOOKMARK_SECONDS, last) if last > now else self._ends
 
     async def open(self) -> None:
-        """Subscribe. Raises StatusError 410 when history no longer goes back far enough."""
+        """Subscribe. Raises StatusError: 410 when history no longer goes back far enough, 504 when the state
+        that was asked for is yet to come."""
         plan = self._plan
         topic = self._registry.topic(self.resource)
         after = plan.after
+        if plan.least > topic.revision:
+            raise too_large_resource_version(plan.least, topic.revision)
         if after is None:
             after = topic.revision
             if plan.state:
@@ -129,6 +135,32 @@ class Feed:
     def close(self) -> None:
         if self._subscription is not None:
             self._subscription.close()
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the client has seen everything, sees everything, and no bookmark is due."""
+        return (
+            self._matches is None
+            and not self._initial
+            and not self._later
+            and self._subscription is not None
+            and self._subscription.at_end
+            and trio.current_time() < self._marks
+        )
+
+    @property
+    def marks(self) -> float:
+        """When the next bookmark is due, or the end, on trio's clock."""
+        return self._marks
+
+    @property
+    def within(self) -> bytes:
+        return self._plan.within
+
+    def skip(self, revision: int) -> None:
+        """The client was shown everything up to `revision` by an audience."""
+        assert self._subscription is not None
+        self._subscription.skip(revision)
 
     async def next(self) -> list[Change | Bookmark]:
         """Wait for something to send. Raises StatusError 410 when the watch can't go on."""
@@ -161,10 +193,7 @@ class Feed:
             events = [event for event in events if event.revision > self._later]
         matches = self._matches
         if matches is None:
-            return [
-                (DELETED if event.item is None else MODIFIED if event.previous is not None else ADDED, event)
-                for event in events
-            ]
+            return seen(events)
         changes: list[Change | Bookmark] = []
         for event in events:
             item, previous = event.item, event.previous
@@ -174,6 +203,14 @@ class Feed:
             elif before:
                 changes.append((DELETED, event))
         return changes
+
+
+def seen(events: list[Event]) -> list[Change | Bookmark]:
+    """Events as somebody sees them who selects nothing."""
+    return [
+        (DELETED if event.item is None else MODIFIED if event.previous is not None else ADDED, event)
+        for event in events
+    ]
 
 
 @asynccontextmanager
@@ -225,12 +262,26 @@ def object_of(registry: "Registry", resource: Resource, kind: str, event: Event)
     return found  # type: ignore[return-value]  # the key says what it is
 
 
+Encode = Callable[[str, Object], bytes]
+
+
+def json_frame(kind: str, obj: Object) -> bytes:
+    return orjson.dumps({"type": kind, "object": obj}, option=orjson.OPT_APPEND_NEWLINE)
+
+
 class PlainFrames:
     """Frames of stored bytes."""
+
+    name: object = None
+    """The representation: frames of one name are the same bytes for everybody..."""
+    first = False
+    """... but for a watch's first, where this is true."""
 
     def __init__(self, registry: "Registry", resource: Resource) -> None:
         self.registry = registry
         self.resource = resource
+        self.encoded: Encode = json_frame
+        """Makes a frame of an object that is nobody else's."""
 
     def frame(self, kind: str, event: Event) -> bytes:
         known = memo(event)
@@ -247,58 +298,72 @@ class PlainFrames:
         return codec.restamp(item.value, at) if kind == DELETED else item.value
 
     def bookmark(self, mark: Bookmark) -> bytes:
-        return frame_of(BOOKMARK, bookmark_object(self.resource, mark))
-
-
-def frame_of(kind: str, obj: Object) -> bytes:
-    return orjson.dumps({"type": kind, "object": obj}, option=orjson.OPT_APPEND_NEWLINE)
+        return self.encoded(BOOKMARK, bookmark_object(self.resource, mark))
 
 
 class Frames(PlainFrames):
-    """Frames in another representation. `convert(obj, first)` makes it of an object; what it makes is
-    shared by all watchers of the representation called `name`, but for a watch's first frame."""
+    """Frames in another representation. `convert(obj, first)` makes it of an object and `encode` a frame of that;
+    what they make is shared by all watchers of the representation called `name`, but for a watch's first frame."""
 
-    def __init__(self, registry: "Registry", resource: Resource, name: object, convert: Convert) -> None:
+    def __init__(
+        self,
+        registry: "Registry",
+        resource: Resource,
+        name: object,
+        convert: Convert,
+        encode: Encode = json_frame,
+    ) -> None:
         super().__init__(registry, resource)
         self.name = name
         self.convert = convert
+        self.encoded = encode
         self.first = True
 
     def frame(self, kind: str, event: Event) -> bytes:
         first, self.first = self.first, False
         if first:
-            return frame_of(kind, self.convert(object_of(self.registry, self.resource, kind, event), True))
+            return self.encoded(kind, self.convert(object_of(self.registry, self.resource, kind, event), True))
         known = memo(event)
         key = (kind, self.resource.gvr, self.name)
         found = known.get(key)
         if found is None:
             obj = self.convert(object_of(self.registry, self.resource, kind, event), False)
-            found = known[key] = frame_of(kind, obj)
+            found = known[key] = self.encoded(kind, obj)
         return found  # type: ignore[return-value]  # the key says what it is
 
     def bookmark(self, mark: Bookmark) -> bytes:
         first, self.first = self.first, False
-        return frame_of(BOOKMARK, self.convert(bookmark_object(self.resource, mark), first))
+        return self.encoded(BOOKMARK, self.convert(bookmark_object(self.resource, mark), first))
 
 
 class Stream:
     """The body of a watch response."""
 
     def __init__(self, registry: "Registry", resource: Resource, asked: Plan, frames: PlainFrames) -> None:
+        self._registry = registry
         self._feed = Feed(registry, resource, asked)
         self._frames = frames
         self._over = False
         self._refused = b""
+        self._outlet: Outlet | None = None
+        self._backlog: list[Change | Bookmark] = []
+        self._key = asked.within, resource.gvr, frames.name
+
+    def attach(self, outlet: Outlet) -> None:
+        """The connection can be written to by others: see `kubrick_apiserver.audience`."""
+        self._outlet = outlet
 
     async def __aenter__(self) -> "Stream":
         try:
             await self._feed.open()
         except StatusError as error:
             # As kube-apiserver does: once a watch is under way, even 410 is an event.
-            self._refused = frame_of(ERROR, error.status())
+            self._refused = self._frames.encoded(ERROR, error.status())
+        self._registry.audiences.enter(self._key)
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        self._registry.audiences.exit(self._key)
         self._feed.close()
 
     async def next(self) -> bytes:
@@ -308,10 +373,17 @@ class Stream:
             self._over = True
             return self._refused
         try:
-            changes = await self._feed.next()
+            changes = self._backlog
+            if not changes:
+                await self._listen()
+                changes = await self._feed.next()
         except StatusError as error:
             self._over = True
-            return frame_of(ERROR, error.status())
+            return self._frames.encoded(ERROR, error.status())
+        self._backlog = changes[SLICE:]
+        return self._piece(changes[:SLICE])
+
+    def _piece(self, changes: list[Change | Bookmark]) -> bytes:
         frames = self._frames
         if len(changes) == 1:
             change = changes[0]
@@ -319,3 +391,22 @@ class Stream:
         return b"".join(
             [frames.bookmark(each) if isinstance(each, Bookmark) else frames.frame(*each) for each in changes]
         )
+
+    async def _listen(self) -> None:
+        """Be in an audience for as long as that can be; nothing is sent by this stream meanwhile."""
+        feed, outlet = self._feed, self._outlet
+        while outlet is not None and feed.caught_up and not self._frames.first:
+            registry = self._registry
+            audiences = registry.audiences
+            topic = registry.topic(feed.resource)
+            audience = audiences.find(self._key, topic, feed.within, lambda events: self._piece(seen(events)))
+            if audience is None:
+                return
+            member = Member(outlet)
+            audience.members.add(member)
+            try:
+                with trio.move_on_at(feed.marks):
+                    await member.released.wait()
+            finally:
+                feed.skip(audiences.leave(self._key, audience, member))
+            await outlet.flush()

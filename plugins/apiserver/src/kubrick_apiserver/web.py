@@ -1,12 +1,15 @@
 """A request and a response, as the filters and handlers pass them on. No sockets here."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field, frozen
 
 from kubrick_api.storage import UserInfo
 from kubrick_http.response import Response, Stream, Upgrade
+
+if TYPE_CHECKING:
+    from kubrick_apiserver.flow import Ticket
 
 ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
 
@@ -44,6 +47,10 @@ class Request:
     audit_id: str = ""
     target: str = ""
     """Path and query as they came, for those who pass them on."""
+    asker: str = ""
+    """The name of who sent it, when it is to be treated as somebody else's."""
+    ticket: "Ticket | None" = None
+    """Its place in flow control, if there is any."""
 
 
 class Handler(Protocol):

@@ -3,7 +3,7 @@
 One attempt goes: the object as asked → defaults → mutating admission → the strategy's preparation →
 reservations → validation → validating admission → commit, together with the strategy's companion objects.
 An attempt that loses a race starts again from what is stored now, unless the client said which version
-it meant. managedFields are not tracked yet and dropped everywhere, so that no stale ones are kept.
+it meant. Who owns which fields is settled before admission (see `ownership`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,14 +14,18 @@ from attrs import define
 from kubrick_api import codec
 from kubrick_api.equality import identical
 from kubrick_api.errors import FieldError, StatusError, already_exists, conflict, invalid, invalid_value, not_found
+from kubrick_api.fields.apply import Config
 from kubrick_api.names import GVK, NAME_ALPHABET
 from kubrick_api.resource import Object, Resource, Strategy
 from kubrick_api.storage import Call, WriteContext
 from kubrick_api.validation import object_meta, object_meta_update
-from kubrick_apiserver import incoming, patching, removal
+from kubrick_apiserver import applying, incoming, patching, removal
 from kubrick_apiserver.answer import Answer
-from kubrick_apiserver.body import Body
-from kubrick_apiserver.options import WriteOptions, write_options
+from kubrick_apiserver.applying import is_apply
+from kubrick_apiserver.body import Body, WebBody
+from kubrick_apiserver.negotiation import JSON
+from kubrick_apiserver.options import USUAL, WriteOptions, write_options
+from kubrick_apiserver.ownership import same_but_for_times, settle_after_admission
 from kubrick_apiserver.transaction import ATTEMPTS, admission_of, commit, shown, undo
 from kubrick_kernel import Conflict, Item, rfc3339
 
@@ -30,21 +34,31 @@ if TYPE_CHECKING:
 
 NAME_ATTEMPTS = 8
 GENERATED_LIMIT = 58
+SCALE = "scale"
+"""The one subresource with a handler whose writes are owned as if they were made to the object."""
 
 
 async def create(registry: "Registry", resource: Resource, call: Call, body: Body) -> Answer:
     """POST. Raises StatusError."""
     options = write_options(call.params, "CreateOptions")
     schema = registry.catalog.type(resource)
+    plain = options is USUAL and isinstance(body, WebBody) and body.media == JSON
     for attempt in range(ATTEMPTS):
         context = registry.context(call.user, dry_run=options.dry_run)
-        obj = incoming.receive(registry, resource.kind, schema, body, options, context.warnings)
-        incoming.clear_system_fields(obj)
-        incoming.settle_namespace(resource, call.namespace, obj)
+        now = rfc3339(context.now)
+        obj = registry.templates.find(resource, schema, call, body.data, now) if plain else None
+        if obj is None:
+            obj = incoming.receive(registry, resource.kind, schema, body, options, context.warnings)
+            incoming.clear_system_fields(obj)
+            incoming.settle_namespace(resource, call.namespace, obj)
+            if incoming.given_revision(obj):
+                raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+            obj["metadata"].pop("resourceVersion", None)
+            resource.strategy.default(obj)
+            registry.owners.created(resource, call, obj, options, context)
+            if plain and not context.warnings:
+                registry.templates.learn(resource, schema, call, body.data, obj, now)
         metadata = obj["metadata"]
-        if incoming.given_revision(obj):
-            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-        metadata.pop("resourceVersion", None)
         generated = metadata.get("generateName") if not metadata.get("name") else None
         try:
             return await insert(registry, resource, call, obj, options, context, generated)
@@ -68,19 +82,21 @@ async def insert(
     context: WriteContext,
     generated: str | None = None,
 ) -> Answer:
-    """Admit, validate and commit a new object. Raises StatusError, and Conflict when something is there."""
+    """Admit, validate and commit a new object, which has its defaults and owners. Raises StatusError, and
+    Conflict when something is there."""
     metadata = obj["metadata"]
     strategy = resource.strategy
     namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
-    strategy.default(obj)
     attributes = admission_of(registry, resource, call, "CREATE", namespace or _own(resource, name), name, context)
     attributes.object = obj
     attributes.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", **shown(options)}
     try:
+        owners = metadata.get("managedFields")
         loose, record = await registry.chain.mutate(attributes)
         if loose:
             registry.catalog.type(resource).accept(obj, resource.kind)
             metadata = obj["metadata"]
+            settle_after_admission(obj, owners, context.warnings)
         metadata["uid"] = registry.kernel.uuid()
         metadata["creationTimestamp"] = rfc3339(context.now)
         if generated and not metadata.get("name"):
@@ -120,6 +136,8 @@ def generate_name(registry: "Registry", stem: str) -> str:
 
 # Update and patch
 
+Produce = Callable[[Object | None, WriteContext], Awaitable[Object | None]]
+
 
 @define(eq=False)
 class Change:
@@ -132,10 +150,13 @@ class Change:
     resource: Resource
     call: Call
     options: WriteOptions
-    produce: Callable[[Object | None, WriteContext], Awaitable[Object | None]]
+    produce: Produce
     strategy: Strategy
     subresource: str = ""
     admit: bool = True
+    tracked: bool = False
+    """Whether the writer comes to own what changes. Not so for what an apply made, which has its owners
+    already, nor for what the server does by itself."""
     may_create: bool = False
     kind: str = "UpdateOptions"
 
@@ -155,14 +176,17 @@ async def update(
     chosen = strategy or resource.strategy
     may_create = chosen.allow_create_on_update and not call.subresource
     return await replace(
-        registry, Change(resource, call, options, produce, chosen, call.subresource, may_create=may_create)
+        registry,
+        Change(resource, call, options, produce, chosen, call.subresource, tracked=True, may_create=may_create),
     )
 
 
 async def patch(
     registry: "Registry", resource: Resource, call: Call, body: Body, strategy: Strategy | None = None
 ) -> Answer:
-    """PATCH with a JSON, merge or strategic patch."""
+    """PATCH with a JSON, merge or strategic patch, or by server-side apply."""
+    if is_apply(call.content_type):
+        return await _apply(registry, resource, call, body, strategy or resource.strategy)
     options = write_options(call.params, "PatchOptions")
     apply = patching.reader(registry, resource, call, body, options)
 
@@ -173,9 +197,61 @@ async def patch(
         incoming.settle_name(resource, call.namespace, call.name, obj)
         return obj
 
-    change = Change(resource, call, options, produce, strategy or resource.strategy, call.subresource)
+    change = Change(resource, call, options, produce, strategy or resource.strategy, call.subresource, tracked=True)
     change.kind = "PatchOptions"
     return await replace(registry, change)
+
+
+async def _apply(registry: "Registry", resource: Resource, call: Call, body: Body, strategy: Strategy) -> Answer:
+    """Server-side apply, which creates what isn't there."""
+    options = write_options(call.params, "PatchOptions", apply=True)
+
+    def read(warnings: list[str]) -> Config:
+        return registry.owners.configuration(resource, body, options, warnings)
+
+    change = Change(resource, call, options, _layer(registry, resource, call, options, read), strategy)
+    change.subresource, change.may_create = call.subresource, True
+    change.kind = "PatchOptions"
+    return await replace(registry, change)
+
+
+async def apply_scale(
+    registry: "Registry", resource: Resource, call: Call, options: WriteOptions, config: Config
+) -> Answer:
+    """Apply to the scale subresource: `config` is about the object's replicas, and is admitted already."""
+    produce = _layer(registry, resource, call, options, lambda warnings: config)
+    change = Change(resource, call, options, produce, resource.strategy, admit=False)
+    change.kind = "PatchOptions"
+    return await replace(registry, change)
+
+
+def _layer(
+    registry: "Registry",
+    resource: Resource,
+    call: Call,
+    options: WriteOptions,
+    read: Callable[[list[str]], Config],
+) -> Produce:
+    """`Change.produce` that lays a configuration over what is stored."""
+    schema = registry.catalog.type(resource)
+
+    async def produce(old: Object | None, context: WriteContext) -> Object:
+        if old is None and call.subresource:
+            raise not_found(resource.gvr, call.name)
+        config = read(context.warnings)
+        write = registry.owners.write(resource, call.subresource, options.field_manager, context)
+        if old is None:
+            obj = applying.created(write, config, schema)
+            uid = obj["metadata"].get("uid")
+            if uid:
+                why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                raise conflict(resource.gvr, call.name, why)
+        else:
+            obj = applying.applied(write, old, config, schema, options.force)
+        incoming.settle_name(resource, call.namespace, call.name, obj)
+        return obj
+
+    return produce
 
 
 async def modify(
@@ -196,7 +272,9 @@ async def modify(
 
     view = resource.subresources.get(subresource)
     strategy = (view.strategy if view is not None else None) or resource.strategy
-    return await replace(registry, Change(resource, call, options, produce, strategy, subresource, admit=admit))
+    made = Change(resource, call, options, produce, strategy, subresource, admit=admit)
+    made.tracked = call.subresource == SCALE
+    return await replace(registry, made)
 
 
 async def replace(registry: "Registry", change: Change) -> Answer:
@@ -221,7 +299,7 @@ async def _attempt(
     resource, call = change.resource, change.call
     if item is None and change.kind == "UpdateOptions" and not change.may_create:
         await _refuse_absent(registry, change, context)
-    old = None if item is None else registry.decode(resource, item)
+    old = None if item is None else registry.glance(resource, item)
     obj = await change.produce(old, context)
     if obj is None:
         return Answer(item, warnings=context.warnings)
@@ -230,6 +308,8 @@ async def _attempt(
     _check_versions(change, obj, old, item)
     strategy = change.strategy
     strategy.default(obj)
+    if change.tracked:
+        registry.owners.updated(resource, call, obj, old, change.options, context)
     record = None
     attributes = None
     if change.admit:
@@ -238,12 +318,17 @@ async def _attempt(
         )
         attributes.object, attributes.old_object = obj, old
         attributes.options = {"kind": change.kind, "apiVersion": "meta.k8s.io/v1", **shown(change.options)}
+        owners = obj["metadata"].get("managedFields")
         loose, record = await registry.chain.mutate(attributes)
         if loose:
             registry.catalog.type(resource).accept(obj, resource.kind)
+            settle_after_admission(obj, owners, context.warnings)
             strategy.default(obj)
     keep_system_fields(obj, old)
+    owned = obj["metadata"].get("managedFields")
     strategy.prepare_for_update(obj, old, context)
+    if owned is not None:
+        obj["metadata"]["managedFields"] = owned
     await strategy.allocate(obj, old, context)
     errors = _validate(change, obj, old)
     if errors:
@@ -253,7 +338,7 @@ async def _attempt(
         await registry.chain.validate(attributes, record)
     if removal.is_finished(resource, obj, old):
         return await removal.finish(registry, resource, call, item, obj, context)
-    if identical(obj, old):
+    if same_but_for_times(obj, old):
         return Answer(item, warnings=context.warnings)
     if context.dry_run:
         return Answer(obj=obj, warnings=context.warnings)
@@ -284,6 +369,9 @@ async def _create_by_update(registry: "Registry", change: Change, obj: Object, c
     if incoming.given_revision(obj):
         raise conflict(resource.gvr, call.name)
     obj["metadata"].pop("resourceVersion", None)
+    resource.strategy.default(obj)
+    if change.tracked:
+        registry.owners.created(resource, call, obj, change.options, context)
     answer = await insert(registry, resource, call, obj, change.options, context)
     context.on_failure.clear()
     return answer
@@ -320,7 +408,6 @@ def keep_system_fields(obj: Object, old: Object) -> None:
     """What an update can't change: identity, birth, and a deletion under way."""
     metadata, before = obj["metadata"], old["metadata"]
     metadata.pop("selfLink", None)
-    metadata.pop("managedFields", None)
     for name in ("uid", "creationTimestamp", "generation"):
         if name in before:
             metadata[name] = before[name]
@@ -340,4 +427,6 @@ def _validate(change: Change, obj: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = object_meta_update(obj["metadata"], old["metadata"])
     if change.subresource == "status":
         return errors + strategy.validate_status_update(obj, old)
-    return errors + strategy.validate(obj) + strategy.validate_update(obj, old)
+    if all(key == "metadata" or (key in old and identical(obj[key], old[key])) for key in obj) and len(obj) == len(old):
+        return errors + strategy.validate_metadata_update(obj, old)
+    return errors + strategy.validate_replacement(obj, old)

@@ -47,6 +47,9 @@ class RBAC:
         self._lagged = trio.Event()
         self._compiled: dict[tuple[str, tuple[str, ...]], UserGrants] = {}
         self._compiled_at = -1
+        self._bus = kernel.bus
+        self._seen = -1
+        """The bus's revision when changes were last looked for."""
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         started = False
@@ -71,6 +74,7 @@ class RBAC:
 
     def _load(self) -> None:
         """Everything as it stands now."""
+        self._seen = -1
         self.index.clear()
         for topic, take in self._feeds:
             for item in topic.range().items:
@@ -78,6 +82,10 @@ class RBAC:
 
     def update(self) -> None:
         """Take over what has changed."""
+        revision = self._bus.revision
+        if revision == self._seen:
+            return
+        self._seen = revision
         try:
             for (topic, take), subscription in zip(self._feeds, self._subscriptions, strict=False):
                 for event in subscription.receive_nowait():
@@ -85,6 +93,11 @@ class RBAC:
         except (Lagged, Compacted):
             self._load()
             self._lagged.set()
+
+    def version(self) -> int:
+        """Changes with any role or binding."""
+        self.update()
+        return self.index.revision
 
     def grants(self, user: UserInfo) -> UserGrants:
         """What `user` may do now."""
@@ -110,7 +123,8 @@ class RBAC:
         return None, f"RBAC: {aggregate(errors)}" if errors else ""
 
     def rules(self, user: UserInfo, namespace: str) -> ResourceRules:
-        """For SelfSubjectRulesReview."""
+        """For SelfSubjectRulesReview. As in kube-apiserver, a role that can't be found is an error, and the answer is
+        no less complete for it."""
         grants = self.grants(user)
         answer = ResourceRules([], [])
         for rule in self.rules_for(user, namespace):
@@ -122,7 +136,6 @@ class RBAC:
                 answer.non_resource_rules.append({key: shown[key] for key in ("verbs", "nonResourceURLs")})
         errors = [*grants.cluster_errors, *grants.errors.get(namespace, ())]
         answer.error = aggregate(errors) if errors else ""
-        answer.incomplete = bool(errors)
         return answer
 
     def rules_for(self, user: UserInfo, namespace: str) -> list[Rule]:

@@ -12,6 +12,7 @@ import httpx
 import orjson
 import trio
 
+from kubrick_api.errors import StatusError
 from kubrick_api.resource import Object
 from kubrick_api.storage import Call
 from kubrick_client.kubeconfig import Access
@@ -61,8 +62,7 @@ class HttpsTransport:
         for attempt in range(ATTEMPTS):
             answer = await self._send(call, content)
             if answer.is_success:
-                found: Object = orjson.loads(answer.content)
-                return found
+                return _object(answer)
             pause = _pause(answer)
             if pause is None or attempt == ATTEMPTS - 1:
                 break
@@ -121,6 +121,20 @@ class HttpsTransport:
             return await self._client().send(self._request(call, content))
         except httpx.TransportError as error:
             raise no_answer(self.access.server, error) from None
+
+
+def _object(answer: httpx.Response) -> Object:
+    """What was answered. Raises StatusError 500 when it is no object: whoever answered is no API server."""
+    try:
+        found = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        text = answer.text[:1024].strip()
+        raise StatusError(
+            500, "InternalError", f"the answer {answer.status_code} of {answer.url.host} is no object: {text}"
+        )
+    return found
 
 
 def _pause(answer: httpx.Response) -> float | None:

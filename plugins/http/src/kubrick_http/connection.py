@@ -18,13 +18,15 @@ from kubrick_api.errors import StatusError, timed_out
 from kubrick_http.parser import BODY, IDLE, Message, Refusal, RequestParser
 from kubrick_http.pulse import Pulse
 from kubrick_http.response import ByteStream, Response, Stream, Upgrade
-from kubrick_http.streams import Resumed
+from kubrick_http.streams import Resumed, SocketStream, TLSStream
 from kubrick_http.writer import CONTINUE, LAST_CHUNK, NO_BODY, chunk, head, status_response, upgrade_head
 from kubrick_kernel.log import get_logger
 
 READ_SIZE = 65536
-WRITE_SIZE = 262144
-"""Pieces of large bodies are joined to at least this size before they are sent."""
+WRITE_SIZE = 65536
+"""Large bodies are sent in pieces of about this size: small enough that what TLS makes of one stays in the cache."""
+SMALL = 16384
+"""Smaller answers may be sent together with those of other connections."""
 TIMEOUT = "request did not complete within the allotted timeout"
 
 log = get_logger("http")
@@ -49,7 +51,8 @@ Serve = Callable[[Message, "Connection"], Awaitable[Response]]
 
 class Connection:
     """Serves `stream` until it ends. `serve` answers a message, does not raise, and may set `deadline`
-    (it is infinite when it begins). `certificate` is the verified client certificate in DER, if any."""
+    (it is infinite when it begins). `certificate` is the verified client certificate in DER, if any; `peer` is
+    the client's address."""
 
     def __init__(
         self,
@@ -58,11 +61,14 @@ class Connection:
         pulse: Pulse,
         limits: Limits,
         certificate: bytes | None = None,
+        peer: str = "",
     ) -> None:
         self.certificate = certificate
+        self.peer = peer
         self.deadline = inf
         self.pulse = pulse
         self._stream = stream
+        self._send_soon = getattr(stream, "send_soon", stream.send_all)
         self._serve = serve
         self._limits = limits
         self._parser = RequestParser(limits.max_body)
@@ -112,7 +118,7 @@ class Connection:
                 self._early = b""
             if not data:
                 return
-            began = parser.state is IDLE
+            before = parser.state
             ready, refusal = parser.feed(bytes(data))
             for index, message in enumerate(ready):
                 if index:
@@ -123,11 +129,12 @@ class Connection:
                 await self._refuse(refusal)
                 return
             if parser.state is BODY:
-                self.deadline = self.pulse.now + self._limits.body
+                if ready or before is not BODY:
+                    self.deadline = self.pulse.now + self._limits.body
                 if parser.wants_continue:
                     parser.wants_continue = False
                     await self._stream.send_all(CONTINUE)
-            elif began and parser.state is not IDLE:
+            elif (ready or before is IDLE) and parser.state is not IDLE:
                 self.deadline = self.pulse.now + self._limits.head
 
     async def _read(self) -> bytes | bytearray:
@@ -148,7 +155,7 @@ class Connection:
         response = await self._serve(message, self)
         self._answering = None
         body = response.body
-        if not isinstance(body, bytes | list):
+        if type(body) is not bytes and not isinstance(body, bytes | list):
             if isinstance(body, Upgrade):
                 return await self._hand_over(message, response, body)
             return await self._answer_streamed(message, response, body)
@@ -158,10 +165,21 @@ class Connection:
         if message.method == "HEAD" or response.status in NO_BODY:
             await self._send(start)
         elif isinstance(body, bytes) and length < WRITE_SIZE:
-            await self._send(start + body)
+            if keep_alive and length < SMALL:
+                self.deadline = self.pulse.now + self._limits.write
+                await self._send_soon(start + body)
+            else:
+                await self._send(start + body)
         else:
             await self._send_large([start, body] if isinstance(body, bytes) else [start, *body])
         return keep_alive
+
+    async def flush(self, rest: bytes) -> None:
+        """Send what the stream's `send_now` left, within the time that a piece has."""
+        assert isinstance(self._stream, SocketStream | TLSStream)
+        self.deadline = self.pulse.now + self._limits.write
+        await self._stream.send_rest(rest)
+        self.deadline = inf
 
     async def _send(self, data: bytes) -> None:
         self.deadline = self.pulse.now + self._limits.write
@@ -176,8 +194,8 @@ class Connection:
             size += len(piece)
             if size >= WRITE_SIZE:
                 joined = memoryview(b"".join(pending))
-                for start in range(0, size, 4 * WRITE_SIZE):
-                    await self._send(joined[start : start + 4 * WRITE_SIZE])  # type: ignore[arg-type]  # a buffer
+                for start in range(0, size, WRITE_SIZE):
+                    await self._send(joined[start : start + WRITE_SIZE])  # type: ignore[arg-type]  # a buffer
                 pending, size = [], 0
         if pending:
             await self._send(b"".join(pending))
@@ -247,6 +265,9 @@ class Connection:
                     scope.cancel()
 
             nursery.start_soon(read_ahead)
+            attach = getattr(stream, "attach", None)
+            if attach is not None and isinstance(self._stream, SocketStream | TLSStream):
+                attach(ConnectionOutlet(self, self._stream, chunked=chunked))
             try:
                 self.deadline = inf
                 while piece := await stream.next():
@@ -292,6 +313,32 @@ class Connection:
         """A whole small response."""
         assert isinstance(response.body, bytes)
         return head(response, len(response.body), self.pulse.date, keep_alive=keep_alive) + response.body
+
+
+class ConnectionOutlet:
+    """`Outlet` of a connection over `stream`."""
+
+    def __init__(self, connection: Connection, stream: SocketStream | TLSStream, *, chunked: bool) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._chunked = chunked
+        self._rest = b""
+        self._broken = False
+
+    def put(self, piece: bytes, framed: bytes) -> bool:
+        try:
+            self._rest = self._stream.send_now(framed if self._chunked else piece)
+        except trio.BrokenResourceError:
+            self._broken = True
+            return False
+        return not self._rest
+
+    async def flush(self) -> None:
+        if self._broken:
+            raise trio.BrokenResourceError("the peer is gone")
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            await self._connection.flush(rest)
 
 
 def _left(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ import trio
 
 from kubrick_http.connection import Connection, Limits, Serve
 from kubrick_http.pulse import Pulse
-from kubrick_http.streams import HANDSHAKE_TIMEOUT, SocketStream, TLSStream
+from kubrick_http.streams import HANDSHAKE_TIMEOUT, Outbox, SocketStream, TLSStream
 from kubrick_kernel import ConfigurationError
 from kubrick_kernel.log import get_logger
 
@@ -74,6 +74,7 @@ class HTTPServer:
         self._context = context
         self._connections: set[Connection] = set()
         self._stop = trio.Event()
+        self._outbox = Outbox()
         self.draining = False
 
     def stop(self) -> None:
@@ -87,6 +88,7 @@ class HTTPServer:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pulse.run)
+                nursery.start_soon(self._outbox.run)
                 async with trio.open_nursery() as connections:
                     accepting = trio.CancelScope()
                     connections.start_soon(self._accept, connections, accepting)
@@ -101,7 +103,7 @@ class HTTPServer:
         with scope, self._socket:
             while True:
                 try:
-                    client, _ = self._socket.accept()
+                    client, address = self._socket.accept()
                 except BlockingIOError:
                     await trio.lowlevel.wait_readable(self._socket)
                     continue
@@ -112,14 +114,14 @@ class HTTPServer:
                     continue
                 client.setblocking(False)
                 client.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
-                connections.start_soon(self._run_connection, client)
+                connections.start_soon(self._run_connection, client, address[0] if address else "")
                 await trio.lowlevel.checkpoint()
         trio.lowlevel.notify_closing(self._socket)
 
-    async def _run_connection(self, client: stdlib_socket.socket) -> None:
-        plain = SocketStream(client)
+    async def _run_connection(self, client: stdlib_socket.socket, peer: str) -> None:
+        plain = SocketStream(client, self._outbox)
         if self._context is None:
-            await self._serve_stream(Connection(plain, self._serve, self._pulse, self._limits))
+            await self._serve_stream(Connection(plain, self._serve, self._pulse, self._limits, peer=peer))
             return
         stream = TLSStream(plain, self._context)
         greeted = False
@@ -133,7 +135,8 @@ class HTTPServer:
             if not greeted:
                 await plain.aclose()
         if greeted:
-            await self._serve_stream(Connection(stream, self._serve, self._pulse, self._limits, stream.certificate))
+            connection = Connection(stream, self._serve, self._pulse, self._limits, stream.certificate, peer)
+            await self._serve_stream(connection)
 
     async def _serve_stream(self, connection: Connection) -> None:
         if self.draining:

@@ -16,6 +16,8 @@ from attrs import define, field
 from kubrick_api.errors import StatusError, bad_request, request_too_large
 
 MAX_HEAD = 1024 * 1024
+MAX_HEADERS = 1000
+"""So many lines a head may have, lest a small head be much work."""
 IDLE, HEAD, BODY, REFUSED = "idle", "head", "body", "refused"
 
 
@@ -76,7 +78,8 @@ class RequestParser:
     def _reset(self) -> None:
         self._target = b""
         self._headers: dict[str, str] = {}
-        self._lists: dict[str, tuple[str, ...]] = {}
+        self._lists: dict[str, list[str]] = {}
+        self._count = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
 
@@ -116,8 +119,14 @@ class RequestParser:
         key = _header_name(name)
         text = value.decode("latin-1")
         if key in self._headers:
-            self._lists[key] = (*self._lists.get(key, (self._headers[key],)), text)
+            self._count += 1
+            if key in self._lists:
+                self._lists[key].append(text)
+            else:
+                self._lists[key] = [self._headers[key], text]
         self._headers[key] = text
+        if len(self._headers) + self._count > MAX_HEADERS:
+            self._refuse(StatusError(431, "", f"Too many request header fields: limit is {MAX_HEADERS}"))
 
     def on_headers_complete(self) -> None:
         headers = self._headers
@@ -158,7 +167,7 @@ class RequestParser:
                 b"" if not body else body[0] if len(body) == 1 else b"".join(body),
                 parser.should_keep_alive(),
                 parser.get_http_version() == "1.0",
-                self._lists,
+                {key: tuple(values) for key, values in self._lists.items()} if self._lists else {},
             )
         )
         self.state = IDLE

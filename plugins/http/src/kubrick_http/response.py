@@ -21,8 +21,22 @@ class ByteStream(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Outlet(Protocol):
+    """The connection's end of a streamed body. A stream that has a method ``attach(outlet)`` is given one
+    before its first `next`; while `next` waits, other tasks may put pieces there."""
+
+    def put(self, piece: bytes, framed: bytes) -> bool:
+        """Send a piece, at once; `framed` is the same as a chunk of HTTP (`kubrick_http.writer.chunk`). False
+        when the connection didn't take all of it, or is broken: no more may be put then before `flush`."""
+        ...
+
+    async def flush(self) -> None:
+        """Called by `next` itself: send what is left of a piece. Raises trio.BrokenResourceError."""
+        ...
+
+
 class Stream(Protocol):
-    """A body that is sent piece by piece (chunked): a watch, a followed log."""
+    """A body that is sent piece by piece (chunked): a watch, a followed log. See also `Outlet`."""
 
     async def next(self) -> bytes:
         """The next piece, as large as is available; b"" ends the response."""

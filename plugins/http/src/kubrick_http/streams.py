@@ -14,22 +14,69 @@ import trio
 
 from kubrick_http.response import ByteStream
 
-GREED = 16
-"""How many receives in a row may succeed without letting other tasks run."""
+GREED = 4
+"""How many receives in a row may succeed without letting other tasks run: spares a wait, but others wait meanwhile."""
 HANDSHAKE_TIMEOUT = 10.0
 
 
-class SocketStream:
-    """A connected, non-blocking socket."""
+class Outbox:
+    """Sends what many streams have to say together, once every task that could run has run.
 
-    def __init__(self, socket: stdlib_socket.socket) -> None:
+    Each send of its own may have to wake a sleeping client, which on the same machine costs more than the
+    request did; together, the first one wakes it. `run` is a task of the server."""
+
+    def __init__(self) -> None:
+        self._streams: list[SocketStream] = []
+        self._task: trio.lowlevel.Task | None = None
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as self._nursery:
+            while True:
+                if not self._streams:
+                    self._task = trio.lowlevel.current_task()
+                    await trio.lowlevel.wait_task_rescheduled(self._abort)
+                streams, self._streams = self._streams, []
+                for stream in streams:
+                    if not stream.deliver():
+                        self._nursery.start_soon(stream.drain)
+
+    def add(self, stream: "SocketStream") -> bool:
+        """Have `stream` deliver soon; False when nobody is there to see to it."""
+        task = self._task
+        if task is not None:
+            self._task = None
+            trio.lowlevel.reschedule(task)
+        elif not self._streams:
+            return False
+        self._streams.append(stream)
+        return True
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class SocketStream:
+    """A connected, non-blocking socket; with an `outbox`, it can send later."""
+
+    def __init__(self, socket: stdlib_socket.socket, outbox: Outbox | None = None) -> None:
         self._socket = socket
+        self._outbox = outbox
+        self._parcel = b""
+        """What `deliver` is to send."""
+        self._drained: trio.Event | None = None
+        """Set when the kernel, which didn't take all of a parcel, has taken the rest."""
         self._in_a_row = 0
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """The next bytes; b"" at the end."""
         self._in_a_row += 1
-        if self._in_a_row > GREED:
+        if self._parcel:
+            # The peer has not even been sent what it waits for: to try now would be in vain.
+            self._in_a_row = 0
+            await trio.lowlevel.wait_readable(self._socket)
+        elif self._in_a_row > GREED:
             self._in_a_row = 0
             await trio.lowlevel.checkpoint()
         while True:
@@ -42,8 +89,53 @@ class SocketStream:
             self._in_a_row = 0
             await trio.lowlevel.wait_readable(self._socket)
 
+    async def send_soon(self, data: bytes) -> None:
+        """All of `data`, not much later. That it failed is seen by whoever receives or sends next."""
+        if self._drained is None and self._outbox is not None:
+            if self._parcel:
+                self._parcel += data
+                return
+            if self._outbox.add(self):
+                self._parcel = data
+                return
+        await self.send_all(data)
+
+    def deliver(self) -> bool:
+        """Send the parcel; whether all of it could be sent at once."""
+        data, self._parcel = self._parcel, b""
+        if not data:
+            return True
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return True  # the peer is gone: receiving says so
+        if sent == len(data):
+            return True
+        self._parcel = data[sent:]
+        self._drained = trio.Event()
+        return False
+
+    async def drain(self) -> None:
+        """Send the rest of a parcel as the kernel takes it, until that is done or the stream is closed."""
+        drained = self._drained
+        assert drained is not None
+        try:
+            await self._send_rest(memoryview(self._parcel))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            self._parcel = b""
+            self._drained = None
+            drained.set()
+
     async def send_all(self, data: bytes) -> None:
         """All of `data`. When cancelled, it is not known how much was sent."""
+        if self._drained is not None:
+            await self._drained.wait()
+        if self._parcel:
+            data, self._parcel = self._parcel + data, b""
         try:
             sent = self._socket.send(data)
         except BlockingIOError:
@@ -63,14 +155,32 @@ class SocketStream:
             except OSError as error:
                 raise trio.BrokenResourceError(str(error)) from error
 
+    def send_now(self, data: bytes) -> bytes:
+        """As much as the kernel takes at once; returns the rest, which `send_rest` must send before anything
+        else is. Raises BrokenResourceError."""
+        try:
+            return data[self._socket.send(data) :]
+        except BlockingIOError:
+            return data
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
+    async def send_rest(self, rest: bytes) -> None:
+        """What `send_now` left."""
+        await self._send_rest(memoryview(rest))
+
     def send_nowait(self, data: bytes) -> None:
         """As much as the kernel takes at once; failure doesn't matter."""
+        if self._drained is not None or not self.deliver():
+            return  # it would end up in the middle of what is being sent
         try:
             self._socket.send(data)
         except OSError:
             pass
 
     async def aclose(self) -> None:
+        if self._drained is None:
+            self.deliver()
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
         await trio.lowlevel.checkpoint()
@@ -164,6 +274,26 @@ class TLSStream:
         except ssl.SSLError as error:
             raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
         await self._transport.send_all(self._outgoing.read())
+
+    def send_now(self, data: bytes) -> bytes:
+        """See `SocketStream.send_now`; the rest is encrypted already."""
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
+        return self._transport.send_now(self._outgoing.read())
+
+    async def send_rest(self, rest: bytes) -> None:
+        """What `send_now` left."""
+        await self._transport.send_rest(rest)
+
+    async def send_soon(self, data: bytes) -> None:
+        """All of `data`, not much later: see `SocketStream.send_soon`."""
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
+        await self._transport.send_soon(self._outgoing.read())
 
     async def aclose(self) -> None:
         """Says goodbye if the kernel takes it at once, and closes."""

@@ -17,7 +17,7 @@ def split_target(target: str) -> Target:
     if "\0" in path:
         raise ValueError("invalid character in URL")
     query: dict[str, str] = {}
-    repeated: dict[str, tuple[str, ...]] = {}
+    repeated: dict[str, list[str]] = {}
     if rest:
         for pair in rest.partition("#")[0].split("&"):
             if not pair:
@@ -25,9 +25,12 @@ def split_target(target: str) -> Target:
             key, _, value = pair.partition("=")
             key, value = unquote_plus(key), unquote_plus(value)
             if key in query:
-                repeated[key] = (*repeated.get(key, (query[key],)), value)
+                if key in repeated:
+                    repeated[key].append(value)
+                else:
+                    repeated[key] = [query[key], value]
             query[key] = value
-    return path, query, repeated
+    return path, query, {key: tuple(values) for key, values in repeated.items()}
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:

@@ -9,7 +9,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]  # no stubs
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _SCALARS: dict[str, int] = {
     "double": 1,

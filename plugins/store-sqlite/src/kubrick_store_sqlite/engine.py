@@ -105,7 +105,7 @@ class SqliteStore:
             self._expiry.add(item, deadline)
         self._feed.restart(loaded.revision)
         swept = loaded.swept, loaded.compacted
-        self._writer = Writer(disk, loaded.revision, swept, self._table.items, lambda: self._revision, self._publish)
+        self._writer = Writer(disk, swept, self._table.items, lambda: self._revision, self._publish)
 
     async def get(self, key: bytes, revision: int | None = None) -> Item | None:
         before = await self._before(key, key + b"\x00", revision)
@@ -145,6 +145,13 @@ class SqliteStore:
             return await trio.to_thread.run_sync(self._disk.snapshot, file)
         except apsw.Error as error:
             raise StoreError(f"snapshot {file}: {error}") from error
+
+    def size(self) -> int:
+        """Bytes on disk, write-ahead log included."""
+        if self._disk is None:
+            return 0
+        file = self._disk.file
+        return sum(part.stat().st_size for part in (file, file.with_name(f"{file.name}-wal")) if part.exists())
 
     def _at_work(self) -> Writer:
         if self._writer is None:

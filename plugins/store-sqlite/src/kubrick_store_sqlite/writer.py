@@ -1,15 +1,16 @@
 """The writer thread: everything that was asked for meanwhile becomes one group, with one disk flush.
 
-The main thread puts transactions on a queue and sleeps; the writer judges each against the state as
-of the one before it, writes all their changes by one statement, and hands the group back in one
-call (`publish`, run in the trio thread), which wakes them all. The published state belongs to the
-trio thread; what the writer has committed but the trio thread may not have published yet, the
-writer remembers by itself. Between groups it does a bounded piece of housekeeping.
+A group is judged in the trio thread, each transaction against the state as of the one before it, and
+handed to the writer as one statement's parameters. It comes back in one call (`publish`, run in the
+trio thread), which wakes everybody who waits. One group is under way at a time, so what is
+published is all there is when the next one is judged. The two threads share the interpreter's lock, and
+passing it back and forth costs more than writing a row: so the first of a group lets everybody else who
+can run go first, which makes groups as large as the load has them.
+Between groups the writer does a bounded piece of housekeeping.
 """
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 
@@ -50,27 +51,32 @@ class Order:
         self.done = trio.Event()
 
 
+Group = tuple[list[Transaction], int, Parameters]
+"""What is to be committed, the revision after it, and the rows to write."""
+
+
 class Writer:
     """The thread and its queue. `items` is the published state, `published()` its revision."""
 
     def __init__(
         self,
         disk: Disk,
-        revision: int,
         swept: tuple[int, int],
         items: Mapping[bytes, Item],
         published: Callable[[], int],
         publish: Callable[[list[Transaction], int], None],
     ) -> None:
         self._disk = disk
-        self._revision = revision
         self._swept, self._line = swept
         self._items = items
         self._published = published
         self._publish = publish
         self._stride = 64
-        self._ahead: deque[tuple[int, dict[bytes, Item | None]]] = deque()
-        self._queue: SimpleQueue[Transaction | Order | None] = SimpleQueue()
+        self._waiting: list[Transaction] = []
+        """Asked for, and not yet with the writer."""
+        self._busy = False
+        self._idle = trio.lowlevel.ParkingLot()
+        self._queue: SimpleQueue[Group | Order | None] = SimpleQueue()
         self._token = trio.lowlevel.current_trio_token()
         self._open = True
         self._ended = trio.Event()
@@ -82,8 +88,15 @@ class Writer:
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
         transaction.task = trio.lowlevel.current_task()
-        self._queue.put(transaction)
-        await trio.lowlevel.wait_task_rescheduled(_not_now)
+        waiting = self._waiting
+        waiting.append(transaction)
+        if self._busy or len(waiting) > 1:
+            await trio.lowlevel.wait_task_rescheduled(_not_now)
+        if transaction.committed is None and transaction.error is None:
+            # This one leads the next group.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            self._hand_over()
+            await trio.lowlevel.wait_task_rescheduled(_not_now)
         if transaction.error is not None:
             raise transaction.error
         assert transaction.committed is not None
@@ -105,8 +118,10 @@ class Writer:
         self._line = max(self._line, line)
 
     async def stop(self) -> None:
-        """Finish what is queued and end the thread."""
+        """Finish what was asked for and end the thread."""
         self._open = False
+        while self._busy or self._waiting:
+            await self._idle.park()
         self._queue.put(None)
         await self._ended.wait()
         self._thread.join()
@@ -115,52 +130,16 @@ class Writer:
         if not self._open:
             raise StoreError("the store is closed")
 
-    def _run(self) -> None:
-        running = True
-        while running:
-            group: list[Transaction] = []
-            orders: list[Order] = []
-            for work in self._collect():
-                if isinstance(work, Transaction):
-                    group.append(work)
-                elif work is None:
-                    running = False
-                else:
-                    orders.append(work)
-            if group:
-                self._commit(group)
-            for order in orders:
-                self._obey(order)
-            if self._swept < self._line:
-                self._sweep()
-        self._token.run_sync_soon(self._ended.set)
-
-    def _collect(self) -> list[Transaction | Order | None]:
-        """What is queued; when nothing is and there is no housekeeping either, wait."""
-        queue = self._queue
-        waiting = queue.qsize()
-        if not waiting:
-            if self._swept < self._line:
-                return []
-            first = queue.get()
-            return [first, *(queue.get() for _ in range(min(queue.qsize(), GROUP)))]
-        return [queue.get() for _ in range(min(waiting, GROUP))]
-
-    def _commit(self, group: list[Transaction]) -> None:
-        published = self._published()
-        ahead = self._ahead
-        while ahead and ahead[0][0] <= published:
-            ahead.popleft()
-        revision = self._revision
+    def _hand_over(self) -> None:
+        """Judge whatever waits and give it to the writer."""
+        waiting = self._waiting
+        group, self._waiting = (waiting, []) if len(waiting) <= GROUP else (waiting[:GROUP], waiting[GROUP:])
+        revision = self._published()
         changed: dict[bytes, Item | None] = {}
-        layers = [changed, *(layer for _, layer in reversed(ahead))]
         items = self._items
 
         def current(key: bytes) -> Item | None:
-            for layer in layers:
-                if key in layer:
-                    return layer[key]
-            return items.get(key)
+            return changed[key] if key in changed else items.get(key)
 
         rows: Parameters = []
         for transaction in group:
@@ -175,19 +154,52 @@ class Writer:
                 _add_rows(rows, committed, transaction.deadlines)
                 for event in committed.events:
                     changed[event.key] = event.item
-        try:
-            if rows:
-                self._disk.append(rows)
-        except Exception as error:  # whatever it is: nobody may wait for ever
+        self._busy = True
+        self._queue.put((group, revision, rows))
+
+    def _take_back(self, group: list[Transaction], revision: int, error: Exception | None) -> None:
+        """In the trio thread again: tell everybody, and wake who leads the next group."""
+        if error is not None:
             # Refusals too may rest on what was not written.
             for transaction in group:
                 transaction.committed = None
                 transaction.error = StoreError(f"store {self._disk.file}: not committed: {error}")
+            revision = self._published()
+        self._busy = False
+        self._publish(group, revision)
+        if self._waiting:
+            leader = self._waiting[0].task
+            assert leader is not None
+            trio.lowlevel.reschedule(leader)
         else:
-            if changed:
-                ahead.append((revision, changed))
-            self._revision = revision
-        self._token.run_sync_soon(self._publish, group, self._revision)
+            self._idle.unpark_all()
+
+    # The writer thread
+
+    def _run(self) -> None:
+        queue = self._queue
+        while True:
+            sweeping = self._swept < self._line
+            if not sweeping or queue.qsize():
+                work = queue.get()
+                if work is None:
+                    break
+                if isinstance(work, Order):
+                    self._obey(work)
+                else:
+                    self._write(*work)
+            if sweeping:
+                self._sweep()
+        self._token.run_sync_soon(self._ended.set)
+
+    def _write(self, group: list[Transaction], revision: int, rows: Parameters) -> None:
+        error = None
+        try:
+            if rows:
+                self._disk.append(rows)
+        except Exception as reason:  # whatever it is: nobody may wait for ever
+            error = reason
+        self._token.run_sync_soon(self._take_back, group, revision, error)
 
     def _obey(self, order: Order) -> None:
         try:
