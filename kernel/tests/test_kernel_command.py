@@ -205,7 +205,7 @@ def test_a_data_directory_in_use_is_one_line_and_exit_code_2(run: Run, running: 
     ("arguments", "file", "message"),
     [
         (["up", "-f", "c.toml"], "[cluster]\nname = ", "kubrick: c.toml: is not valid TOML: Invalid value (at end of"),
-        (["up", "-f", "c.toml"], "[cluster]\nenable = ['bel']", "there is no plugin 'bel'; did you mean bell?"),
+        (["up", "-f", "c.toml"], "[cluster]\nenable = ['bells']", "there is no plugin 'bells'; did you mean bell?"),
         (["up", "-f", "c.toml"], "[plugins.bell]\nvolume = 'x'", "c.toml: [plugins.bell] volume: 'x' is not allowed"),
         (["up", "-f", "absent.toml"], "", "kubrick: absent.toml: cannot read it: No such file or directory"),
         (["up", "--profile", "belfri"], "", "unknown profile 'belfri'; did you mean belfry?"),
@@ -219,7 +219,7 @@ def test_a_data_directory_in_use_is_one_line_and_exit_code_2(run: Run, running: 
         ),
         (["up", "--profile", "belfry", "--volume", "9"], "", "kubrick: there is no tower; build one"),
         (["check", "-f", "c.toml"], "[cluster]\nenable = ['landmine']", "plugin 'landmine' can't be imported: Runtime"),
-        (["plugins", "show", "bel"], "", "kubrick: there is no plugin 'bel'; did you mean bell?"),
+        (["plugins", "show", "bells"], "", "kubrick: there is no plugin 'bells'; did you mean bell?"),
         (
             ["up", "--volum", "3"],
             "",
