@@ -309,6 +309,17 @@ async def test_images_come_and_go(machine: Machine) -> None:
         await machine.runtime.import_image(str(nothing))
 
 
+async def test_an_image_with_a_short_name_is_had_by_it(machine: Machine) -> None:
+    """As other tools write them into OCI archives; CRI knows full names only."""
+    archive = machine.folder / "short.tar"
+    archive.write_bytes(busybox_archive("busybox:short", platform.machine()))
+    assert await machine.runtime.import_image(str(archive)) == ("docker.io/library/busybox:short",)
+    image = await machine.runtime.image_status("busybox:short")
+    assert image is not None
+    assert [tag for tag in image.tags if "short" in tag] == ["docker.io/library/busybox:short"]
+    assert not await machine.runtime.ensure_image({}, {"image": "busybox:short", "imagePullPolicy": "Never"})
+
+
 async def test_too_much_memory_is_an_oom_kill(machine: Machine) -> None:
     limits = {"limits": {"memory": "16Mi", "cpu": "1"}}
     pod = machine.pod("hungry", shell("tail /dev/zero", resources=limits))

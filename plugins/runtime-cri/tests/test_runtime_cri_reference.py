@@ -99,7 +99,7 @@ def test_a_secret_that_can_not_be_read_is_passed_over(data: dict[str, str]) -> N
 def test_an_archive_knows_its_names(tmp_path: Path) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(oci_archive("web:1", {"/bin/web": b"x", "/bin/sh": "web"}, machine="x86_64"))
-    assert image_names(str(path)) == ("docker.io/library/web:1",)
+    assert image_names(str(path)) == {"docker.io/library/web:1": "web:1"}
     docker = io.BytesIO()
     with tarfile.open(fileobj=docker, mode="w:gz") as archive:
         content = json.dumps([{"RepoTags": ["a:1", "b.c/d:2"]}]).encode()
@@ -107,7 +107,7 @@ def test_an_archive_knows_its_names(tmp_path: Path) -> None:
         entry.size = len(content)
         archive.addfile(entry, io.BytesIO(content))
     path.write_bytes(docker.getvalue())
-    assert image_names(str(path)) == ("docker.io/library/a:1", "b.c/d:2")
+    assert image_names(str(path)) == {"docker.io/library/a:1": "a:1", "b.c/d:2": "b.c/d:2"}
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", b"\0" * 10240])

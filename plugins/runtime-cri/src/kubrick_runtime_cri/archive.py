@@ -142,8 +142,9 @@ def _descriptor(kind: str, blob: bytes) -> dict[str, Any]:
     return {"mediaType": kind, "digest": _digest(blob), "size": len(blob)}
 
 
-def image_names(path: str) -> tuple[str, ...]:
-    """The full names of the images in an archive, docker's or OCI's. Blocks. Raises OSError, ValueError."""
+def image_names(path: str) -> dict[str, str]:
+    """The full names of the images in an archive, docker's or OCI's, each with how the archive spells it. Blocks.
+    Raises OSError, ValueError."""
     names: list[str] = []
     try:
         with tarfile.open(path) as archive:
@@ -160,7 +161,7 @@ def image_names(path: str) -> tuple[str, ...]:
         raise ValueError(f"not an image archive: {error}") from None
     if not names:
         raise ValueError("no image with a name in it")
-    return tuple(dict.fromkeys(normalize(name) for name in names))
+    return {normalize(name): name for name in names}
 
 
 def _read(archive: tarfile.TarFile, name: str) -> Any:

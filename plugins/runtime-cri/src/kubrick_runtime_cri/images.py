@@ -1,6 +1,7 @@
 """The runtime's images: there, pulled, imported, removed."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -89,20 +90,30 @@ class Images:
             names = await trio.to_thread.run_sync(image_names, path)
         except (OSError, ValueError) as error:
             raise RuntimeFailure("InvalidImageArchive", f"{path}: {error}") from None
-        command = [self._program, "--address", self._address, "--namespace", self._namespace, "images", "import", path]
+        await self._client("import", path)
+        for full, spelled in names.items():
+            if spelled != full and await self.status(full) is None:
+                # containerd keeps an OCI archive's names as they are; CRI knows none but full ones.
+                with suppress(RuntimeFailure):
+                    await self._client("tag", "--force", spelled, full)
+                    await self._client("rm", spelled)
+        unseen = list(names)
+        for _ in range(SEEN_LOOKS):
+            unseen = [name for name in unseen if await self.status(name) is None]
+            if not unseen:
+                return tuple(names)
+            await trio.sleep(LOOK_SECONDS)
+        raise RuntimeFailure("ImageImportError", f"{path}: imported, but the runtime does not know {', '.join(unseen)}")
+
+    async def _client(self, *arguments: str) -> None:
+        """One command of containerd's own client about images. Raises RuntimeFailure with what it says."""
+        command = [self._program, "--address", self._address, "--namespace", self._namespace, "images", *arguments]
         try:
             done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
         except OSError as error:
             raise RuntimeFailure("ImageImportError", f"{self._program}: {error}") from None
         if done.returncode:
-            raise RuntimeFailure("ImageImportError", f"{path}: {done.stderr.decode(errors='replace').strip()}")
-        unseen = list(names)
-        for _ in range(SEEN_LOOKS):
-            unseen = [name for name in unseen if await self.status(name) is None]
-            if not unseen:
-                return names
-            await trio.sleep(LOOK_SECONDS)
-        raise RuntimeFailure("ImageImportError", f"{path}: imported, but the runtime does not know {', '.join(unseen)}")
+            raise RuntimeFailure("ImageImportError", f"{arguments[-1]}: {done.stderr.decode(errors='replace').strip()}")
 
 
 def _full_name(name: str) -> str:
