@@ -36,6 +36,8 @@ BATCH = 50
 """Services compiled before other tasks get a turn."""
 INLINE = 1 << 16
 """Commands up to this size take a millisecond or two: less than a thread is worth."""
+LARGEST_SHARE = 0.1
+"""Of its time, that the proxy spends on syncs while everything changes all the time."""
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
 NO_FRONTS = Fronts()
 WATCHED = ("filter-forward", "filter-output", "nat-prerouting", "nat-output", "services", "cluster-ips-check")
@@ -185,7 +187,8 @@ class Syncer:
             if not started:
                 started = True
                 task_status.started()
-            await trio.sleep_until(began + self._settings.min_sync_period)
+            took = trio.current_time() - began
+            await trio.sleep_until(began + max(self._settings.min_sync_period, took / LARGEST_SHARE))
             await self._pause()
 
     async def _pause(self) -> None:

@@ -23,7 +23,8 @@ class Settings:
     service are rejected: those the API server of this program gives out, unless given; ServiceCIDR objects add to
     them. `nodeport_addresses` says where node ports answer: "primary" (the node's own addresses) or ranges.
     `detect_local` says how the node's own pods are told apart: by the node's pod ranges, by `cluster_cidrs`, or not.
-    Times are in seconds. An empty listen address switches that server off. With `leave_rules` the
+    Times are in seconds; `min_sync_period` is shorter than kube-proxy's second, because a sync costs milliseconds
+    here, and grows with what one takes. An empty listen address switches that server off. With `leave_rules` the
     rules stay when the program ends, as they do where the node keeps its pods.
     """
 
@@ -35,7 +36,7 @@ class Settings:
     cluster_cidrs: tuple[str, ...] = ()
     masquerade_all: bool = False
     masquerade_bit: int = 14
-    min_sync_period: float = 1.0
+    min_sync_period: float = 0.1
     check_period: float = 1.0
     full_resync_period: float = 3600.0
     healthz_listen: str = "127.0.0.1:10256"
