@@ -33,7 +33,7 @@ up: setup  ## run a cluster: make up ARGS="--profile hollow --nodes 3"
 	@$(BIN)/kubrick up $(ARGS)
 
 $(TOOLS): .ci/system | setup
-	@.ci/system tests $@
+	@.ci/system tests $@ || echo "the tests that need these tools will be skipped" >&2
 	@mkdir -p $@ && touch $@
 
 test: setup $(TOOLS)  ## every test: make test ARGS="plugins/api -k quantity"
