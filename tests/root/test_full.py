@@ -236,7 +236,7 @@ def test_a_deployment_is_scaled_and_rolled_without_dropping_a_request(machine: M
     ready_pods(machine, 5)
     machine.kubectl("scale", "deployment/web", "--replicas=3")
     ready_pods(machine, 3)
-    load = "rm -f /stop; while [ ! -e /stop ]; do timeout 10 wget -qO- http://web/ >/dev/null && echo y || echo n; done"
+    load = "rm -f /stop; while [ ! -e /stop ]; do timeout 3 wget -qO- http://web/ >/dev/null && echo y || echo n; done"
     command = ["kubectl", "--kubeconfig", str(machine.data / "admin.kubeconfig"), "exec", "client", "--", "sh", "-c"]
     with subprocess.Popen(machine.inside(*command, load), stdout=subprocess.PIPE, text=True) as asking:
         machine.apply(*web(revision="2"))
