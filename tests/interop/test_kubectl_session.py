@@ -70,7 +70,7 @@ async def test_a_deployment_from_creation_to_deletion(real_cluster: RealCluster,
         ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE", "NOMINATED", "NODE", "READINESS", "GATES"]
     )
     assert wide.count("1/1") == wide.count("Running") == 5
-    pod = wide.splitlines()[1].split()[0]
+    pod, *_, node, _, _ = wide.splitlines()[1].split()
     described = " ".join((await run("describe", "pod", pod)).split())
     for expected in ("Status: Running", "Controlled By: ReplicaSet/web-", "Successfully assigned default/"):
         assert expected in described
@@ -79,13 +79,15 @@ async def test_a_deployment_from_creation_to_deletion(real_cluster: RealCluster,
     assert "annotate" in await run("annotate", "pod", pod, "note=hello")
     assert pod in await run("get", "pods", "-l", "tier=front")
 
-    assert "cordoned" in await run("cordon", "node-1")
+    assert "cordoned" in await run("cordon", node)
     assert "Ready,SchedulingDisabled" in await run("get", "nodes")
     done = "evicted" if old else "drained"
-    assert f"node/node-1 {done}" in await run("drain", "node-1", "--ignore-daemonsets", "--timeout=60s")
+    drained = await run("drain", node, "--ignore-daemonsets", "--timeout=60s")
+    assert f"node/{node} {done}" in drained
+    assert pod in drained
     await run("rollout", "status", "deployment/web", "--timeout=30s")
-    assert "node-1" not in await run("get", "pods", "-o", "wide")
-    assert "uncordoned" in await run("uncordon", "node-1")
+    assert node not in await run("get", "pods", "-o", "wide")
+    assert "uncordoned" in await run("uncordon", node)
 
     await run("delete", "deployment", "web", "--cascade=foreground", "--timeout=60s")
     assert "No resources found" in await run("get", "replicasets,pods", check=False)
