@@ -149,7 +149,7 @@ INDEXED = {"completionMode": "Indexed", "completions": 3, "parallelism": 3}
         ),
         (
             {"successPolicy": {"rules": []}},
-            ['spec.successPolicy: Invalid value: {"rules":[]}: requires indexed completion mode'],
+            ['spec.successPolicy: Invalid value: {"Rules":[]}: requires indexed completion mode'],
         ),
     ],
 )
@@ -376,7 +376,7 @@ def test_a_cron_jobs_jobs_get_their_selectors_later() -> None:
 def test_a_cron_job_may_keep_its_long_name_and_its_zone() -> None:
     old = cron(schedule="TZ=UTC 0 0 * * *", timeZone="Local")
     old["metadata"]["name"] = "c" * 53
-    assert CronJobStrategy().validate(old)[-1].message.endswith("must be no more than 52 bytes")
+    assert CronJobStrategy().validate(old)[-1].message.endswith("must be no more than 52 characters")
     (error,) = CronJobStrategy().validate_replacement(copy.deepcopy(old), old)
     assert error.message.endswith("cannot use both timeZone field and TZ or CRON_TZ in schedule")
 

@@ -8,12 +8,17 @@ from typing import Any
 from kubrick_api.cells import NONE, age, containers_and_images, format_label_selector, since
 from kubrick_api.errors import FieldError, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.validation import non_negative, too_long_text
+from kubrick_api.validation import non_negative
 from kubrick_api_batch.job_validation import validate_job_spec
 from kubrick_api_batch.jobs import default_job_spec, name_warnings, spec_warnings
 from kubrick_api_batch.schedule import complaint, unknown_zone
 
 NAME_LIMIT = 52  # the jobs' names add eleven characters
+TOO_LONG = f"must be no more than {NAME_LIMIT} characters"
+ZONED = (
+    "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
+    "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+)
 POLICIES = ("Allow", "Forbid", "Replace")
 
 
@@ -39,7 +44,7 @@ class CronJobStrategy(Strategy):
         name = obj["metadata"].get("name") or ""
         errors = list(_validate(obj.get("spec") or {}, None))
         if len(name) > NAME_LIMIT:
-            errors.append(invalid_value("metadata.name", name, too_long_text(NAME_LIMIT)))
+            errors.append(invalid_value("metadata.name", name, TOO_LONG))
         return errors
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
@@ -49,7 +54,10 @@ class CronJobStrategy(Strategy):
         changed = old is None or obj["metadata"].get("generation") != old["metadata"].get("generation")
         spec = obj["spec"]["jobTemplate"]["spec"]
         at = "spec.jobTemplate.spec"
-        return [*(name_warnings(obj) if old is None else ()), *(spec_warnings(spec, at) if changed else ())]
+        said = [*(name_warnings(obj) if old is None else ()), *(spec_warnings(spec, at) if changed else ())]
+        # An update of the status leaves the spec where it was, and isn't warned of it.
+        replaced = old is not None and obj["spec"] is not old["spec"]
+        return [*said, ZONED] if replaced and "TZ" in (obj["spec"].get("schedule") or "") else said
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}

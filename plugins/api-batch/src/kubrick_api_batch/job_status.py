@@ -14,6 +14,7 @@ from kubrick_api.equality import same
 from kubrick_api.errors import FieldError, duplicate, invalid_unseen, invalid_value, required
 from kubrick_api.resource import Object
 from kubrick_api.validation import IMMUTABLE, non_negative
+from kubrick_api_batch import internal
 from kubrick_api_batch.indexes import IndexesError, count_indexes, overlap
 
 Errors = Iterator[FieldError]
@@ -85,7 +86,7 @@ def _times(change: _Change) -> Errors:
     """Contradictions of Complete with Failed, and of completionTime with Complete and startTime."""
     now, before, end = change.now, change.before, change.status.get("completionTime")
     start = change.status.get("startTime")
-    if now.complete and now.failed and now != before:
+    if now.complete and now.failed and not (before.complete and before.failed):
         yield invalid_unseen(AT, "cannot set Complete=True and Failed=true conditions")
     if now.complete and now.failing and (not before.complete or not before.failing):
         yield invalid_unseen(AT, "cannot set Complete=True and FailureTarget=true conditions")
@@ -101,27 +102,31 @@ def _times(change: _Change) -> Errors:
 
 def _contradictions(change: _Change) -> Errors:
     now, before = change.now, change.before
-    if now.failed and not now.failing and (not before.failed or before.failing):
+    lost = change.status.get("failedIndexes") != change.old.get("failedIndexes")
+    if now.failed and not now.failing and (not before.failed or lost):
         yield invalid_unseen(AT, "cannot set Failed=True condition without the FailureTarget=true condition")
     if now.complete and not now.succeeding and (not before.complete or before.succeeding):
         yield invalid_unseen(AT, "cannot set Complete=True condition without the SuccessCriteriaMet=true condition")
 
 
 def _finished(change: _Change) -> Errors:
-    status = change.status
+    status, spec = change.status, change.spec
+    nothing_to_do = spec.get("suspend") is True and spec.get("completions") == 0
     if (status.get("active") or 0) > 0 and change.finishes("active"):
         yield invalid_value("status.active", status["active"], "active>0 is invalid for finished job")
-    if status.get("startTime") is None and change.finishes("startTime"):
+    if status.get("startTime") is None and change.finishes("startTime") and not nothing_to_do:
         yield required("status.startTime", "startTime is required for finished job")
     uncounted = status.get("uncountedTerminatedPods") or {}
     if (uncounted.get("succeeded") or uncounted.get("failed")) and change.finishes("uncountedTerminatedPods"):
-        yield invalid_value("status.uncountedTerminatedPods", uncounted, "must be empty for finished job")
+        at = "status.uncountedTerminatedPods"
+        yield invalid_value(at, internal.uncounted(uncounted), "must be empty for finished job")
 
 
 def _indexes(change: _Change) -> Errors:
     spec, status = change.spec, change.status
     done, lost, completions = status.get("completedIndexes") or "", status.get("failedIndexes"), spec.get("completions")
-    new_done, new_lost = change.changed("completedIndexes"), change.changed("failedIndexes")
+    new_done = change.changed("completedIndexes")
+    new_lost = lost != change.old.get("failedIndexes")  # none at all isn't an empty text here
     per_index = spec.get("backoffLimitPerIndex") is not None
     for name, text, news in (
         ("completedIndexes", done, new_done),
@@ -177,7 +182,9 @@ def _history(change: _Change) -> Errors:
         yield invalid_value("status.succeeded", status.get("succeeded") or 0, "cannot decrease the succeeded counter")
     if status.get("completionTime") and old.get("completionTime") and change.changed("completionTime"):
         yield invalid_value("status.completionTime", status["completionTime"], IMMUTABLE)
-    if old.get("startTime") and change.changed("startTime") and not spec.get("suspend"):
+    suspensions = (old.get("conditions"), "True"), (status.get("conditions"), "False")
+    resumes = all(condition_is(conditions, "Suspended", value) for conditions, value in suspensions)
+    if old.get("startTime") and change.changed("startTime") and not spec.get("suspend") and not resumes:
         yield required("status.startTime", "startTime cannot be removed for unsuspended job")
     if before.succeeding and not now.succeeding:
         yield invalid_unseen(AT, "cannot disable the SuccessCriteriaMet=True condition")

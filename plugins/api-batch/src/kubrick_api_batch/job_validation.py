@@ -25,6 +25,7 @@ from kubrick_api.resource import Object
 from kubrick_api.selectors import SelectorError, from_label_selector
 from kubrick_api.validation import IMMUTABLE, label, label_selector, non_negative, qualified_name
 from kubrick_api_batch.indexes import IndexesError, count_indexes
+from kubrick_api_batch.internal import failure_policy, success_policy
 from kubrick_api_core.pod_validation import validate_pod_template
 
 Errors = Iterator[FieldError]
@@ -51,6 +52,7 @@ OPERATORS = ("In", "NotIn")
 STATUSES = ("False", "True", "Unknown")
 INDEXED_ONLY = "requires indexed completion mode"
 FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
+SHOWN = {"podFailurePolicy": failure_policy, "successPolicy": success_policy}
 
 
 def validate_job(job: Object, prefixed_labels: bool = True, old: Object | None = None) -> Errors:
@@ -100,7 +102,7 @@ def validate_selected_spec(spec: Object, path: str, old: Object | None = None) -
     if selector is None:
         yield required(f"{path}.selector")
     else:
-        yield from label_selector(selector, f"{path}.selector")
+        yield from label_selector(selector, f"{path}.selector", any_value=_any_value((old or {}).get("selector")))
     own = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
     try:
         matches = from_label_selector(selector).matches(own or {})
@@ -109,6 +111,11 @@ def validate_selected_spec(spec: Object, path: str, old: Object | None = None) -
     if not matches:
         why = "`selector` does not match template `labels`"
         yield invalid_value(f"{path}.template.metadata.labels", own or NIL, why)
+
+
+def _any_value(selector: Object | None) -> bool:
+    """Whether an old selector has values that are no label values: its successor may, too."""
+    return label_selector(selector, "") != label_selector(selector, "", any_value=True)
 
 
 def validate_job_spec(spec: Object, path: str, old: Object | None = None) -> Errors:
@@ -127,7 +134,7 @@ def validate_job_spec(spec: Object, path: str, old: Object | None = None) -> Err
         yield from _failure_policy(spec, f"{path}.podFailurePolicy")
     if spec.get("successPolicy") is not None:
         if spec.get("completionMode") != "Indexed":
-            yield invalid_value(f"{path}.successPolicy", spec["successPolicy"], INDEXED_ONLY)
+            yield invalid_value(f"{path}.successPolicy", success_policy(spec["successPolicy"]), INDEXED_ONLY)
         else:
             yield from _success_policy(spec, f"{path}.successPolicy")
     yield from _replacement(spec, f"{path}.podReplacementPolicy")
@@ -233,14 +240,15 @@ def _failure_rule(spec: Object, rule: Object, path: str, containers: set[Any]) -
 
 
 def _exit_codes(codes: Object, path: str, containers: set[Any]) -> Errors:
-    operator, values, at = codes.get("operator") or "", codes.get("values") or [], f"{path}.values"
+    operator, given, at = codes.get("operator") or "", codes.get("values"), f"{path}.values"
+    values = given or []
     yield from _choice(operator, OPERATORS, f"{path}.operator")
     container = codes.get("containerName")
     if container is not None and container not in containers:
         why = "must be one of the container or initContainer names in the pod template"
         yield invalid_value(f"{path}.containerName", container, why)
     if not values:
-        yield invalid_value(at, values or NIL, "at least one value is required")
+        yield invalid_value(at, NIL if given is None else given, "at least one value is required")
     elif len(values) > MAX_EXIT_CODES:
         yield too_many(at, len(values), MAX_EXIT_CODES)
     for i, value in enumerate(values):
@@ -298,8 +306,9 @@ def validate_job_update(job: Object, old: Object) -> Errors:
 
 
 def _immutable(spec: Object, before: Object, name: str) -> Errors:
-    if not same(spec.get(name), before.get(name)):
-        yield invalid_value(f"spec.{name}", spec.get(name), IMMUTABLE)
+    value = spec.get(name)
+    if not same(value, before.get(name)):
+        yield invalid_value(f"spec.{name}", SHOWN[name](value) if name in SHOWN else value, IMMUTABLE)
 
 
 def _completions(spec: Object, before: Object) -> Errors:
@@ -314,11 +323,11 @@ def _completions(spec: Object, before: Object) -> Errors:
 
 
 def _template(spec: Object, before: Object, status: Object) -> Errors:
-    """While a job is suspended and has no pods, where they will go and what they will need may change."""
+    """While a job is suspended and has no pods, where they will go and what they will need may change: by 1.36
+    both MutableSchedulingDirectivesForSuspendedJobs and MutablePodResourcesForSuspendedJobs are on."""
     template, old = spec.get("template") or {}, before.get("template") or {}
-    suspended = bool(before.get("suspend"))
-    idle = status.get("startTime") is None or condition_is(status.get("conditions"), "Suspended")
-    if not (suspended and idle):
+    unstarted = status.get("startTime") is None or condition_is(status.get("conditions"), "Suspended")
+    if not (before.get("suspend") and unstarted and not status.get("active")):
         if not same(template, old):
             yield invalid_value("spec.template", template, IMMUTABLE)
         return

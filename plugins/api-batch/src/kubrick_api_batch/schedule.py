@@ -49,6 +49,8 @@ def unknown_zone(name: str) -> str:
     """Why there is no such time zone; "" if there is."""
     if name in ("", "UTC", "Local"):
         return ""
+    if ".." in name or name[0] in "/\\":
+        return "time: invalid location name"
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
