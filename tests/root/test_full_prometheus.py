@@ -1,8 +1,7 @@
-"""Prometheus' rules for Kubernetes find and scrape the API server, the node and the pods, over TLS with a service
-account's token.
+"""Prometheus finds the API server, the node and the pods with kubernetes_sd_configs, and scrapes them, over TLS with a
+service account's token.
 
-Debian's Prometheus is built without kubernetes_sd_configs, so Debian's VictoriaMetrics reads these rules; Prometheus
-itself then scrapes what was found.
+`.ci/system tests` unpacks one that has these: Debian 12's is built without.
 """
 
 import json
@@ -14,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -24,16 +22,15 @@ from kubrick_runtime_cri.archive import busybox_archive
 sys.path.insert(0, str(Path(__file__).parent))
 from machines import IMAGE, Machine, Object, container, eventually, running
 
+PROGRAM = Path(__file__).parents[2] / ".venv" / "tools" / "prometheus"
+SERVER = "127.0.0.1:9090"
+
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="real containers need root"),
-    pytest.mark.skipif(
-        shutil.which("prometheus") is None or shutil.which("victoria-metrics") is None,
-        reason="needs Debian's packages prometheus and victoria-metrics",
-    ),
+    pytest.mark.skipif(not PROGRAM.exists(), reason="needs what `.ci/system tests` unpacks"),
 ]
 
-PROMETHEUS, DISCOVERY = "127.0.0.1:9090", "127.0.0.1:8428"
 ACCOUNT = """
 apiVersion: v1
 kind: Namespace
@@ -63,20 +60,24 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: promethe
 subjects: [{kind: ServiceAccount, name: prometheus, namespace: monitoring}]
 """
 SERVED = r"mkdir -p /www && printf 'answered_total 42\n' > /www/metrics && exec httpd -f -p 8080 -h /www"
-EXPORTER: Object = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "exporter", "annotations": {"prometheus.io/scrape": "true"}},
-    "spec": {
-        "terminationGracePeriodSeconds": 1,
-        "containers": [container(SERVED, ports=[{"name": "web", "containerPort": 8080}])],
-    },
-}
 SERVICE_LABELS = [
     "__meta_kubernetes_namespace",
     "__meta_kubernetes_service_name",
     "__meta_kubernetes_endpoint_port_name",
 ]
+
+
+def exporter(name: str) -> Object:
+    """A pod with a metric, that asks to be scraped."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "annotations": {"prometheus.io/scrape": "true"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "containers": [container(SERVED, ports=[{"name": "web", "containerPort": 8080}])],
+        },
+    }
 
 
 def configuration(server: str, folder: Path) -> Object:
@@ -109,24 +110,6 @@ def configuration(server: str, folder: Path) -> Object:
     }
 
 
-def given(targets: list[Object], folder: Path) -> Object:
-    """The same targets in Prometheus' own configuration."""
-    file = folder / "targets.json"
-    entries = []
-    for target in targets:
-        url = urlsplit(target["scrapeUrl"])
-        where = {"job": target["labels"]["job"], "__scheme__": url.scheme, "__metrics_path__": url.path}
-        entries.append({"targets": [url.netloc], "labels": where})
-    file.write_text(json.dumps(entries))
-    job = {
-        "job_name": "found",
-        "file_sd_configs": [{"files": [str(file)]}],
-        "tls_config": {"ca_file": str(folder / "ca.crt")},
-        "authorization": {"credentials_file": str(folder / "token")},
-    }
-    return {"global": {"scrape_interval": "2s", "scrape_timeout": "2s"}, "scrape_configs": [job]}
-
-
 @contextmanager
 def running_in(machine: Machine, name: str, *command: str) -> Iterator[None]:
     """A program in the machine's network, for the length of a block."""
@@ -141,7 +124,7 @@ def running_in(machine: Machine, name: str, *command: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """With a pod that has metrics, a VictoriaMetrics and a Prometheus."""
+    """With a pod that has metrics, one that didn't ask, and a Prometheus."""
     file = tmp_path_factory.mktemp("image") / "busybox.tar"
     file.write_bytes(busybox_archive(IMAGE, platform.machine()))
     made = Machine()
@@ -149,81 +132,116 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         made.up()
         made.kubrick("image", "load", str(file))
         made.kubectl("apply", "-f", "-", text=ACCOUNT)
-        made.apply(EXPORTER)
+        quiet = exporter("quiet")
+        del quiet["metadata"]["annotations"]
+        made.apply(exporter("exporter"), quiet)
         running(made, "exporter")
         folder = made.directory
         shutil.copy(made.data / "pki" / "ca.crt", folder / "ca.crt")
         (folder / "token").write_text(made.kubectl("create", "token", "prometheus", "-n", "monitoring").strip())
         kubeconfig = yaml.safe_load((made.data / "admin.kubeconfig").read_text())
-        rules, settings = folder / "rules.yml", folder / "prometheus.yml"
-        rules.write_text(yaml.safe_dump(configuration(kubeconfig["clusters"][0]["cluster"]["server"], folder)))
-        discovery = (
-            "victoria-metrics",
-            f"-promscrape.config={rules}",
-            f"-storageDataPath={folder / 'victoria'}",
-            f"-httpListenAddr={DISCOVERY}",
-            "-search.latencyOffset=0s",
+        settings = folder / "prometheus.yml"
+        settings.write_text(yaml.safe_dump(configuration(kubeconfig["clusters"][0]["cluster"]["server"], folder)))
+        prometheus = (
+            str(PROGRAM),
+            f"--config.file={settings}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address={SERVER}",
         )
-        with running_in(made, "victoria-metrics", *discovery):
-            targets = eventually(lambda: up(made, DISCOVERY))
-            settings.write_text(yaml.safe_dump(given(targets, folder)))
-            prometheus = (
-                "prometheus",
-                f"--config.file={settings}",
-                f"--storage.tsdb.path={folder / 'tsdb'}",
-                f"--web.listen-address={PROMETHEUS}",
-            )
-            with running_in(made, "prometheus", *prometheus):
-                yield made
+        with running_in(made, "prometheus", *prometheus):
+            yield made
     finally:
         made.close()
 
 
-def answer(machine: Machine, server: str, path: str) -> Object:
+def answer(machine: Machine, path: str) -> Object:
     """What its HTTP API says; {} while it isn't up yet."""
     done = subprocess.run(
-        machine.inside("busybox", "wget", "-qO-", f"http://{server}/api/v1/{path}"), capture_output=True, timeout=60
+        machine.inside("busybox", "wget", "-qO-", f"http://{SERVER}/api/v1/{path}"), capture_output=True, timeout=60
     )
     found: Object = json.loads(done.stdout)["data"] if done.returncode == 0 else {}
     return found
 
 
-def value(machine: Machine, server: str, query: str) -> list[tuple[Object, float]]:
-    found = answer(machine, server, f"query?query={query}").get("result", [])
+def value(machine: Machine, query: str) -> list[tuple[Object, float]]:
+    found = answer(machine, f"query?query={query}").get("result", [])
     return [(each["metric"], float(each["value"][1])) for each in found]
 
 
-def up(machine: Machine, server: str) -> list[Object]:
-    """The targets, once all four are scraped without an error."""
-    targets = answer(machine, server, "targets?state=active").get("activeTargets", [])
-    said = [(target["scrapeUrl"], target["health"], target["lastError"]) for target in targets]
-    (machine.directory / "targets").write_text("\n".join(map(str, said)))
-    well = {target["labels"]["job"] for target in targets if target["health"] == "up" and not target["lastError"]}
-    return targets if len(targets) == len(well) == 4 else []
+def targets(machine: Machine) -> list[tuple[str, str]]:
+    """The job and the address of every target; [] while there is one that isn't scraped, or only with an error."""
+    found = answer(machine, "targets?state=active").get("activeTargets", [])
+    if any(target["health"] != "up" or target["lastError"] for target in found):
+        return []
+    return sorted((target["labels"]["job"], target["scrapeUrl"]) for target in found)
 
 
-@pytest.mark.parametrize("server", [DISCOVERY, PROMETHEUS])
-def test_every_target_is_found_and_answers(machine: Machine, server: str) -> None:
-    targets = eventually(lambda: up(machine, server))
-    assert {target["labels"]["job"] for target in targets} == {"apiservers", "nodes", "containers", "pods"}
+def told(machine: Machine) -> str:
+    said = answer(machine, "targets?state=active").get("activeTargets", [])
+    return "\n".join([*map(str, said), (machine.directory / "prometheus.log").read_text()])
 
 
-@pytest.mark.parametrize("server", [DISCOVERY, PROMETHEUS])
-def test_what_was_scraped_can_be_asked_for(machine: Machine, server: str) -> None:
-    found = eventually(lambda: value(machine, server, "answered_total"))
-    assert [(labels["job"], count) for labels, count in found] == [("pods", 42.0)]
-    lists = eventually(lambda: value(machine, server, "apiserver_request_total{resource='pods',verb='LIST'}"))
+def node_address(machine: Machine) -> str:
+    addresses = machine.get("nodes")["items"][0]["status"]["addresses"]
+    return next(str(each["address"]) for each in addresses if each["type"] == "InternalIP")
+
+
+def serving(machine: Machine, *pods: str) -> list[tuple[str, str]]:
+    """The targets there are to be: four, with one pod that asks."""
+    server = machine.get("endpoints", "kubernetes")["subsets"][0]
+    node = node_address(machine)
+    return sorted(
+        [
+            ("apiservers", f"https://{server['addresses'][0]['ip']}:{server['ports'][0]['port']}/metrics"),
+            ("nodes", f"https://{node}:10250/metrics"),
+            ("containers", f"https://{node}:10250/metrics/cadvisor"),
+            *(("pods", f"http://{machine.get('pod', pod)['status']['podIP']}:8080/metrics") for pod in pods),
+        ]
+    )
+
+
+def finds(machine: Machine, *pods: str) -> None:
+    """In time exactly these pods are targets, besides the server and the node, and all of them answer."""
+    wanted = serving(machine, *pods)
+    eventually(lambda: targets(machine) == wanted, state=lambda: f"{wanted}\n{told(machine)}")
+
+
+def test_the_server_the_node_and_the_pod_that_asks_are_found_and_answer(machine: Machine) -> None:
+    finds(machine, "exporter")
+
+
+def test_a_pod_is_found_when_it_comes_and_forgotten_when_it_goes(machine: Machine) -> None:
+    machine.apply(exporter("another"))
+    running(machine, "another")
+    finds(machine, "exporter", "another")
+    machine.kubectl("delete", "pod", "another")
+    finds(machine, "exporter")
+
+
+def test_what_was_scraped_can_be_asked_for(machine: Machine) -> None:
+    counted = eventually(lambda: value(machine, "answered_total{pod='exporter'}"))
+    assert [(labels["job"], count) for labels, count in counted] == [("pods", 42.0)]
+    lists = eventually(lambda: value(machine, "apiserver_request_total{resource='pods',verb='LIST'}"))
     assert any(labels["code"] == "200" and count >= 1 for labels, count in lists)
     working = "container_memory_working_set_bytes{pod='exporter',container='main'}"
-    assert eventually(lambda: value(machine, server, working))[0][1] > 10_000
+    assert eventually(lambda: value(machine, working))[0][1] > 10_000
+
+
+def test_no_list_or_watch_of_the_discovery_was_refused(machine: Machine) -> None:
+    finds(machine, "exporter")
+    own = machine.run("busybox", "wget", "-qO-", f"http://{SERVER}/metrics").splitlines()
+    codes = [line.split()[0] for line in own if line.startswith("prometheus_sd_kubernetes_http_request_total")]
+    assert codes == ['prometheus_sd_kubernetes_http_request_total{status_code="200"}'], told(machine)
+    assert "prometheus_sd_kubernetes_failures_total 0" in own
 
 
 def test_without_the_token_the_node_and_the_server_tell_nothing(machine: Machine) -> None:
-    node = machine.get("nodes")["items"][0]
-    address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
     script = (
         "import ssl, sys, urllib.request, urllib.error\n"
-        "try: urllib.request.urlopen(sys.argv[1], context=ssl._create_unverified_context(), timeout=20)\n"
-        "except urllib.error.HTTPError as error: print(error.code)\n"
+        "for url in sys.argv[1:]:\n"
+        "    try: print(urllib.request.urlopen(url, context=ssl._create_unverified_context(), timeout=20).status)\n"
+        "    except urllib.error.HTTPError as error: print(error.code)\n"
     )
-    assert machine.run(sys.executable, "-c", script, f"https://{address}:10250/metrics").strip() == "401"
+    addresses = [url for _, url in serving(machine)]
+    codes = machine.run(sys.executable, "-c", script, *addresses).split()
+    assert dict(zip(addresses, codes, strict=True)) == {url: "401" if ":10250/" in url else "403" for url in addresses}
