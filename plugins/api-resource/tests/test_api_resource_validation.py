@@ -15,9 +15,10 @@ from kubrick_api_resource.claims import (
     ResourceSliceStrategy,
 )
 from kubrick_api_resource.rules import selector
-from kubrick_api_resource.slice_validation import NOT_PER_DEVICE, WHERE
+from kubrick_api_resource.slice_validation import NOT_BOTH, NOT_PER_DEVICE, ONE_VALUE, WHERE
 
 Object = dict[str, Any]
+FULL_NAME = "a fully qualified name must be a domain and a name separated by a slash"
 REQUEST = {"name": "r", "exactly": {"deviceClassName": "gpu"}}
 CLAIM = {"metadata": {"name": "c"}, "spec": {"devices": {"requests": [REQUEST]}}}
 SLICE = {
@@ -64,8 +65,8 @@ X = f"{D}.requests[0].exactly"
             [
                 f'{D}.requests[0].name: Invalid value: "R": {LABEL_RULE}',
                 f"{D}.requests[0]: Required value: {ONE_KIND}",
-                f'{D}.requests[1]: Invalid value: "null": {ONE_KIND}, but multiple fields are set',
-                f'{D}.requests[2].name: Duplicate value: "r"',
+                f"{D}.requests[1]: Invalid value: null: {ONE_KIND}, but multiple fields are set",
+                f'{D}.requests[2]: Duplicate value: "r"',
             ],
         ),
         (
@@ -100,8 +101,8 @@ X = f"{D}.requests[0].exactly"
                 f'{D}.constraints[0].requests[0]: Invalid value: "x": {NO_REQUEST}',
                 f'{D}.constraints[0].requests[1]: Invalid value: "r/s/t": {NO_REQUEST}',
                 f"{D}.constraints[0]: Required value: {ONE_ATTRIBUTE}",
-                f'{D}.constraints[1].matchAttribute: Invalid value: "a": must include a domain',
-                f"{D}.constraints[2].distinctAttribute: Required value: the domain must not be empty",
+                f'{D}.constraints[1].matchAttribute: Invalid value: "a": {FULL_NAME}',
+                f'{D}.constraints[2].distinctAttribute: Invalid value: "": the domain must not be empty',
             ],
         ),
         (
@@ -142,14 +143,15 @@ ALLOCATED = {"allocation": {"devices": {"results": [RESULT]}}}
             [
                 "status.reservedFor[0].resource: Required value",
                 "status.reservedFor[0].name: Required value",
-                'status.reservedFor[1].uid: Duplicate value: "u"',
+                'status.reservedFor[1]: Duplicate value: "u"',
                 "status.reservedFor: Forbidden: may not be specified when `allocated` is not set",
             ],
         ),
         (
             {**ALLOCATED, "devices": [{**PLACED, "device": "other", "networkData": {"ips": ["1.2.3.4"]}}]},
             [
-                "status.devices[0]: Invalid value: d.io/p/other: must be an allocated device in the claim",
+                'status.devices[0]: Invalid value: {"Driver":"d.io","Pool":"p","Device":"other","ShareID":""}: must be '
+                "an allocated device in the claim",
                 'status.devices[0].networkData.ips[0]: Invalid value: "1.2.3.4": must be a valid address in CIDR form, '
                 "(e.g. 10.9.8.7/24 or 2001:db8::1/64)",
             ],
@@ -220,20 +222,22 @@ G = "spec.devices[0]"
         (
             device(attributes={"a-b": {"bool": True}, "x": {}, "v": {"version": "1.0"}, "w": {"int": 1, "bool": True}}),
             [
-                f'{G}.attributes[a-b]: Invalid value: "a-b": a valid C identifier must start with alphabetic character '
+                f'{G}.attributes: Invalid value: "a-b": a valid C identifier must start with alphabetic character '
                 "or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or "
                 "'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')",
-                f"{G}.attributes[x]: Required value: exactly one value must be specified",
+                f'{G}.attributes[x]: Invalid value: "": {ONE_VALUE}',
                 f'{G}.attributes[v].version: Invalid value: "1.0": must be a string compatible with semver.org spec '
                 "2.0.0",
-                f'{G}.attributes[w]: Invalid value: {{"int":1,"bool":true}}: exactly one value must be specified',
+                f'{G}.attributes[w]: Invalid value: {{"IntValue":1,"BoolValue":true,"StringValue":null,'
+                f'"VersionValue":null,"IntValues":null,"BoolValues":null,"StringValues":null,"VersionValues":null}}: '
+                f"{ONE_VALUE}",
             ],
         ),
         (
             device(capacity={"m": {"value": "1Gi", "requestPolicy": {}}}, nodeName="n"),
             [
                 f"{G}.capacity[m].requestPolicy: Forbidden: allowMultipleAllocations must be true",
-                f'{G}: Invalid value: "null": {NOT_PER_DEVICE}',
+                f"{G}: Invalid value: null: {NOT_PER_DEVICE}",
             ],
         ),
         (
@@ -261,32 +265,29 @@ G = "spec.devices[0]"
             ],
         ),
         (
-            {
-                "spec": {
-                    "sharedCounters": [{"name": "set", "counters": {"a": {"value": "1"}}}, {}],
-                    "devices": [
-                        {
-                            "name": "gpu-0",
-                            "consumesCounters": [{"counterSet": "set", "counters": {"b": {}}}, {"counterSet": "x"}],
-                            "taints": [{"key": "k", "effect": "x"}],
-                            "bindingConditions": ["a"],
-                        }
-                    ],
-                }
-            },
+            device(
+                consumesCounters=[{"counterSet": "x"}, {}],
+                taints=[{"key": "k", "effect": "x"}],
+                bindingConditions=["a"],
+            ),
             [
                 f'{G}.taints[0].effect: Unsupported value: "x": supported values: "NoExecute", "NoSchedule", "None"',
+                f"{G}.consumesCounters[0].counters: Required value",
+                f"{G}.consumesCounters[1].counterSet: Required value",
                 f"{G}.consumesCounters[1].counters: Required value",
-                f'{G}.consumesCounters[0].counters: Invalid value: "b": must reference a counter defined in the '
-                "ResourceSlice sharedCounters",
-                f'{G}.consumesCounters[1].counterSet: Invalid value: "x": must reference a counterSet defined in the '
-                "ResourceSlice sharedCounters",
-                f"{G}.bindingFailureConditions: Invalid value: []: bindingFailureConditions are required to use "
+                f"{G}.bindingFailureConditions: Invalid value: null: bindingFailureConditions are required to use "
                 "bindingConditions",
+            ],
+        ),
+        (
+            {"spec": {"devices": None, "sharedCounters": [{"name": "set", "counters": {"A": {"value": "1"}}}, {}]}},
+            [
+                f'spec.sharedCounters[0].counters: Invalid value: "A": {LABEL_RULE}',
                 "spec.sharedCounters[1].name: Required value",
                 "spec.sharedCounters[1].counters: Required value",
             ],
         ),
+        ({"spec": {"sharedCounters": []}}, [f'spec: Invalid value: "": {NOT_BOTH}']),
     ],
 )
 def test_a_slice(patch: Object, wrong: list[str]) -> None:

@@ -1,5 +1,9 @@
 """Refusals read exactly as Kubernetes' do."""
 
+from typing import Any
+
+import pytest
+
 from kubrick_api import errors as e
 from kubrick_api.names import GVK, GVR
 
@@ -40,6 +44,39 @@ def test_field_errors_read_like_field_errors() -> None:
     assert str(e.too_many("a", 7, 5)) == "a: Too many: 7: must have at most 5 items"
     assert str(e.forbidden_value("a", "no")) == "a: Forbidden: no"
     assert str(e.not_found_value("a", "b")) == 'a: Not found: "b"'
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("x", '"x"'),
+        ('a"b\\', '"a\\"b\\\\"'),
+        ("<é>&", '"<é>&"'),
+        ("\x01\a\b\f\n\r\t\v\x7f", '"\\x01\\a\\b\\f\\n\\r\\t\\v\\x7f"'),
+        ("\u200b\xa0\U000e0001", '"\\u200b\\u00a0\\U000e0001"'),
+        (None, "null"),
+        (e.NIL, "null"),
+        (True, "true"),
+        (-3, "-3"),
+        (1.0, "1"),
+        (-0.5, "-0.5"),
+        (123456.0, "123456"),
+        (1234567.0, "1.234567e+06"),
+        (1e6, "1e+06"),
+        (0.0001, "0.0001"),
+        (-0.00001, "-1e-05"),
+        ([], "[]"),
+        ({"a": None, "b": [1e6, 1e21, 1e-7, 2.5, 0.0, False]}, '{"a":null,"b":[1000000,1e+21,1e-7,2.5,0,false]}'),
+        ({"k<": "a>&\u2028\v\n\x7f"}, '{"k\\u003c":"a\\u003e\\u0026\\u2028\\u000b\\n\x7f"}'),
+    ],
+)
+def test_values_are_shown_as_go_shows_them(value: Any, shown: str) -> None:
+    assert str(e.invalid_value("a", value, "no")) == f"a: Invalid value: {shown}: no"
+
+
+def test_one_is_not_many() -> None:
+    assert str(e.too_long("a", 1)) == "a: Too long: may not be more than 1 byte"
+    assert str(e.too_many("a", 2, 1)) == "a: Too many: 2: must have at most 1 item"
 
 
 def test_a_conflict_asks_to_try_again() -> None:

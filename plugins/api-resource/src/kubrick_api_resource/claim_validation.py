@@ -9,6 +9,7 @@ from kubrick_api.conditions import validate_conditions
 from kubrick_api.equality import same
 from kubrick_api.errors import (
     FieldError,
+    duplicate,
     forbidden_value,
     invalid_value,
     not_supported,
@@ -19,6 +20,8 @@ from kubrick_api.errors import (
 from kubrick_api.formats import csi_driver_name, invalids
 from kubrick_api.resource import Object
 from kubrick_api.validation import IMMUTABLE, label_value, qualified_name, subdomain
+from kubrick_api_core.internal import internal
+from kubrick_api_resource.internal import ALLOCATION
 from kubrick_api_resource.rules import (
     MAX_CONFIGS,
     MAX_REQUESTS,
@@ -39,7 +42,7 @@ from kubrick_api_resource.rules import (
 Errors = Iterator[FieldError]
 Names = dict[str, set[str]]
 
-MAX_ALTERNATIVES, MAX_TOLERATIONS, MAX_CONSUMERS = 8, 16, 256
+MAX_ALTERNATIVES, MAX_CONSUMERS = 8, 256
 MAX_RESULTS, MAX_CONDITIONS, MAX_ADDRESSES = 32, 8, 16
 ONE_KIND = "exactly one of `exactly` or `firstAvailable` is required"
 NO_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
@@ -93,14 +96,14 @@ def _reference(name: str, names: Names, at: str) -> Errors:
 def _request(request: Object, at: str) -> Errors:
     yield from dns_label(request.get("name") or "", f"{at}.name")
     exactly, first = request.get("exactly"), request.get("firstAvailable") or ()
-    if first:
-        yield from each_once(first, MAX_ALTERNATIVES, _alternative, f"{at}.firstAvailable", "name")
-    if exactly is not None:
-        yield from _wanted(exactly, f"{at}.exactly")
     if exactly is None and not first:
         yield required(at, ONE_KIND)
     elif exactly is not None and first:
         yield invalid_value(at, None, f"{ONE_KIND}, but multiple fields are set")
+    elif exactly is not None:
+        yield from _wanted(exactly, f"{at}.exactly")
+    else:
+        yield from each_once(first, MAX_ALTERNATIVES, _alternative, f"{at}.firstAvailable", "name")
 
 
 def _alternative(request: Object, at: str) -> Errors:
@@ -125,7 +128,7 @@ def _wanted(request: Object, at: str) -> Errors:
             yield invalid_value(f"{at}.count", count, "must be greater than zero")
     else:
         yield not_supported(f"{at}.allocationMode", mode or "", ("All", "ExactCount"))
-    yield from each(request.get("tolerations"), MAX_TOLERATIONS, _toleration, f"{at}.tolerations")
+    yield from each(request.get("tolerations"), None, _toleration, f"{at}.tolerations")
 
 
 def _toleration(toleration: Object, at: str) -> Errors:
@@ -163,7 +166,7 @@ def validate_claim_status(claim: Object, old: Object) -> Errors:
     seen: set[Any] = set()
     for i, value in enumerate(status.get("devices") or ()):
         if (own := _device_id(value)) in seen:
-            yield _again(f"{at}.devices[{i}].deviceID", value)
+            yield duplicate(f"{at}.devices[{i}]", _shown_id(value))
         seen.add(own)
     if users and allocation is None:
         yield forbidden_value(f"{at}.reservedFor", "may not be specified when `allocated` is not set")
@@ -174,21 +177,22 @@ def validate_claim_status(claim: Object, old: Object) -> Errors:
         yield forbidden_value(f"{at}.reservedFor", why)
     if allocation is not None and before.get("allocation") is not None:
         if not same(allocation, before["allocation"]):
-            yield invalid_value(f"{at}.allocation", allocation, IMMUTABLE)
+            yield invalid_value(f"{at}.allocation", internal(allocation, ALLOCATION), IMMUTABLE)
     elif allocation is not None:
         yield from _allocation(allocation, request_names(claim.get("spec") or {}), f"{at}.allocation")
+
+
+def device_place(device: Object) -> tuple[str, ...]:
+    """Which device this is, whoever shares it."""
+    return _device_id(device)[:3]
 
 
 def _device_id(device: Object) -> tuple[str, ...]:
     return tuple(device.get(name) or "" for name in ("driver", "pool", "device", "shareID"))
 
 
-def _shown_id(device: Object) -> str:
-    return "/".join(part for part in _device_id(device) if part)
-
-
-def _again(at: str, device: Object) -> FieldError:
-    return FieldError("FieldValueDuplicate", at, f"Duplicate value: {_shown_id(device)}")
+def _shown_id(device: Object) -> dict[str, str]:
+    return dict(zip(("Driver", "Pool", "Device", "ShareID"), _device_id(device), strict=True))
 
 
 def _consumer(consumer: Object, at: str) -> Errors:
@@ -209,8 +213,7 @@ def _device(device: Object, known: set[tuple[str, ...]], at: str) -> Errors:
     if (share := device.get("shareID")) is not None:
         yield from uid(share, f"{at}.shareID")
     if _device_id(device) not in known:
-        why = "must be an allocated device in the claim"
-        yield FieldError("FieldValueInvalid", at, f"Invalid value: {_shown_id(device)}: {why}")
+        yield invalid_value(at, _shown_id(device), "must be an allocated device in the claim")
     conditions = device.get("conditions") or ()
     if len(conditions) > MAX_CONDITIONS:
         yield too_many(f"{at}.conditions", len(conditions), MAX_CONDITIONS)
@@ -219,7 +222,7 @@ def _device(device: Object, known: set[tuple[str, ...]], at: str) -> Errors:
         yield from raw(device["data"], f"{at}.data")
     network = device.get("networkData") or {}
     for name, limit in (("interfaceName", 256), ("hardwareAddress", 128)):
-        if len(network.get(name) or "") > limit:
+        if len((network.get(name) or "").encode()) > limit:
             yield too_long(f"{at}.networkData.{name}", limit)
     yield from each_once(network.get("ips"), MAX_ADDRESSES, _interface_address, f"{at}.networkData.ips")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kubrick_api.errors import FieldError, duplicate, invalid_value, required, too_long, too_many
+from kubrick_api.errors import NIL, FieldError, duplicate, invalid_value, required, too_long, too_many
 from kubrick_api.formats import c_identifier, csi_driver_name, invalids
 from kubrick_api.resource import Object
 from kubrick_api.validation import label, qualified_name, subdomain
@@ -33,29 +33,37 @@ def dns_label(value: str, at: str) -> list[FieldError]:
 
 
 def each(values: Sequence[Any] | None, limit: int | None, check: Check, at: str) -> Errors:
-    """Every entry, then their number."""
-    for i, value in enumerate(values or ()):
-        yield from check(value, f"{at}[{i}]")
+    """Every entry, unless there are too many to be looked at."""
     if limit is not None and len(values or ()) > limit:
         yield too_many(at, len(values or ()), limit)
+        return
+    for i, value in enumerate(values or ()):
+        yield from check(value, f"{at}[{i}]")
 
 
 def each_once(values: Sequence[Any] | None, limit: int | None, check: Check, at: str, key: str = "") -> Errors:
     """`each`, and no two alike: in their `key`, or altogether."""
     yield from each(values, limit, check, at)
+    if limit is not None and len(values or ()) > limit:
+        return
     seen = set()
     for i, value in enumerate(values or ()):
         own = (value.get(key) or "") if key else value
         if own in seen:
-            yield duplicate(f"{at}[{i}].{key}" if key else f"{at}[{i}]", own)
+            yield duplicate(f"{at}[{i}]", own)
         seen.add(own)
 
 
-def each_named(values: Mapping[str, Any] | None, key: Check, check: Check, at: str, longest: int = 63) -> Errors:
-    """A map: keys and values. A long key is cut in the middle in paths."""
+def each_named(
+    values: Mapping[str, Any] | None, limit: int | None, key: Check, check: Check, at: str, longest: int = 63
+) -> Errors:
+    """A map: keys, of which errors name the map, and values, where a long key is cut in the middle of the path."""
+    if limit is not None and len(values or ()) > limit:
+        yield too_many(at, len(values or ()), limit)
+        return
     for name, value in (values or {}).items():
         shown = name if len(name) <= longest else f"{name[: (longest - 2) // 2]}...{name[-((longest - 3) // 2) :]}"
-        yield from key(name, f"{at}[{shown}]")
+        yield from key(name, at)
         yield from check(value, f"{at}[{shown}]")
 
 
@@ -70,28 +78,25 @@ def pool_name(name: str, at: str) -> Errors:
 
 
 def qualified(name: str, at: str) -> Errors:
-    """An attribute's or capacity's name: an identifier, perhaps in a domain."""
-    if not name:
-        yield required(at, "name required")
-        return
+    """An attribute's or capacity's name: an identifier, perhaps in a domain. (More slashes than one go unnoticed.)"""
     parts = name.split("/")
     if len(parts) == 1:
         yield from identifier(name, at)
     elif len(parts) == 2:
         if not parts[0]:
-            yield required(at, "the domain must not be empty")
+            yield invalid_value(at, "", "the domain must not be empty")
         else:
             yield from csi_driver_name(parts[0], at)
         if not parts[1]:
-            yield required(at, "the name must not be empty")
+            yield invalid_value(at, "", "the name must not be empty")
         else:
             yield from identifier(parts[1], at)
 
 
 def fully_qualified(name: str, at: str) -> Errors:
     yield from qualified(name, at)
-    if name and "/" not in name:
-        yield invalid_value(at, name, "must include a domain")
+    if "/" not in name:
+        yield invalid_value(at, name, "a fully qualified name must be a domain and a name separated by a slash")
 
 
 def identifier(name: str, at: str) -> Errors:
@@ -135,6 +140,12 @@ def selector(value: Object, at: str) -> Errors:
         yield too_long(f"{at}.cel.expression", MAX_EXPRESSION)
     elif error := expression_flaw(expression):
         yield invalid_value(f"{at}.cel.expression", expression, error)
+
+
+def known_selector(value: Object, at: str) -> Errors:
+    """A DeviceSelector that was there before: what it says was compiled then."""
+    if value.get("cel") is None:
+        yield required(f"{at}.cel")
 
 
 def expression_flaw(expression: str) -> str:
@@ -184,10 +195,10 @@ def binding_conditions(holder: Object, at: str) -> Errors:
                 yield invalid_value(f"{at}.{name}[{i}]", value, why)
     if fatal and not wanted:
         why = "bindingConditions are required to use bindingFailureConditions"
-        yield invalid_value(f"{at}.bindingConditions", wanted, why)
+        yield invalid_value(f"{at}.bindingConditions", wanted or NIL, why)
     if wanted and not fatal:
         why = "bindingFailureConditions are required to use bindingConditions"
-        yield invalid_value(f"{at}.bindingFailureConditions", fatal, why)
+        yield invalid_value(f"{at}.bindingFailureConditions", fatal or NIL, why)
 
 
 def _condition_name(name: str, at: str) -> list[FieldError]:

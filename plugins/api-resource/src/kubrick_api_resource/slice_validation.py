@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterator
 
 from kubrick_api.equality import same
-from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required, too_long
+from kubrick_api.errors import NIL, FieldError, forbidden_value, invalid_value, not_supported, required, too_long
 from kubrick_api.formats import csi_driver_name, invalids
 from kubrick_api.quantity import Quantity
 from kubrick_api.resource import Object
 from kubrick_api.validation import IMMUTABLE, label_value, qualified_name, subdomain
+from kubrick_api_core.internal import NODE_TERM, internal
+from kubrick_api_resource.internal import ATTRIBUTE
 from kubrick_api_resource.rules import (
     binding_conditions,
     dns_label,
@@ -22,10 +24,11 @@ from kubrick_api_resource.rules import (
 )
 
 Errors = Iterator[FieldError]
-Counters = dict[str, set[str]]
 
 MAX_DEVICES, MAX_SETS, MAX_ATTRIBUTES, MAX_TAINTS = 128, 8, 32, 16
-MAX_COUNTERS, MAX_VALUES, VALUE_LENGTH = 32, 10, 64
+MAX_ADVANCED_DEVICES = 64
+"""How many when one of them has taints or consumes counters."""
+MAX_COUNTERS, MAX_CONSUMED_SETS, MAX_VALUES, VALUE_LENGTH = 32, 2, 10, 64
 KEY_LENGTH = 63 + 1 + 32
 WHERE = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
 WHERE_DEVICE = (
@@ -36,6 +39,8 @@ NOT_PER_DEVICE = (
     "`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the "
     "ResourceSlice spec"
 )
+NOT_BOTH = "only one of `sharedCounters` or `devices` is allowed"
+ONE_VALUE = "exactly one value must be specified"
 EFFECTS = ("NoExecute", "NoSchedule", "None")
 VALUES = ("bool", "int", "string", "version")
 _NUMBER, _PRE, _BUILD = r"(0|[1-9]\d*)", r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)", "[0-9a-zA-Z-]+"
@@ -60,7 +65,9 @@ def validate_slice(spec: Object, old: Object | None = None) -> Errors:
             if not same(new, was):
                 yield invalid_value(f"spec.{at}", new, IMMUTABLE)
     yield from _nodes(spec)
-    yield from _devices(spec)
+    if spec.get("sharedCounters") is not None and spec.get("devices") is not None:
+        yield invalid_value("spec", "", NOT_BOTH)
+    yield from _devices(spec, old or {})
 
 
 def _nodes(spec: Object) -> Errors:
@@ -77,7 +84,7 @@ def _nodes(spec: Object) -> Errors:
         terms = selector.get("nodeSelectorTerms") or []
         if len(terms) != 1:
             at = "spec.nodeSelector.nodeSelectorTerms"
-            yield invalid_value(at, terms, "must have exactly one node selector term")
+            yield invalid_value(at, internal(terms, NODE_TERM) or NIL, "must have exactly one node selector term")
     for name in ("allNodes", "perDeviceNodeSelection"):
         if spec.get(name):
             found.append(f"`{name}`")
@@ -89,15 +96,17 @@ def _nodes(spec: Object) -> Errors:
         yield invalid_value("spec", f"{{{', '.join(found)}}}", f"{WHERE}, but multiple fields are set")
 
 
-def _devices(spec: Object) -> Errors:
-    sets = {s.get("name") or "": {*(s.get("counters") or ())} for s in spec.get("sharedCounters") or ()}
+def _devices(spec: Object, old: Object) -> Errors:
     chosen = bool(spec.get("perDeviceNodeSelection"))
     devices = spec.get("devices") or ()
+    before = {device.get("name"): device for device in reversed(old.get("devices") or ())}
+    advanced = any(device.get("taints") or device.get("consumesCounters") for device in devices)
 
     def device(value: Object, at: str) -> Errors:
-        yield from _device(value, sets, chosen, at)
+        yield from _device(value, before.get(value.get("name")), chosen, at)
 
-    yield from each_once(devices, MAX_DEVICES, device, "spec.devices", "name")
+    limit = MAX_ADVANCED_DEVICES if advanced else MAX_DEVICES
+    yield from each_once(devices, limit, device, "spec.devices", "name")
     yield from each_once(spec.get("sharedCounters"), MAX_SETS, _counter_set, "spec.sharedCounters", "name")
 
 
@@ -110,42 +119,49 @@ def _counter_set(counters: Object, at: str) -> Errors:
         yield required(f"{at}.name")
     else:
         yield from dns_label(counters["name"], f"{at}.name")
-    if not counters.get("counters"):
+    yield from _counters(counters, at)
+
+
+def _counters(holder: Object, at: str) -> Errors:
+    if not holder.get("counters"):
         yield required(f"{at}.counters")
-    yield from each_named(counters.get("counters"), dns_label, _any, f"{at}.counters")
+    yield from each_named(holder.get("counters"), MAX_COUNTERS, dns_label, _any, f"{at}.counters")
 
 
-def _device(device: Object, sets: Counters, per_device: bool, at: str) -> Errors:
+def _device(device: Object, old: Object | None, per_device: bool, at: str) -> Errors:
+    """`old`: the device of this name that was there before."""
     yield from dns_label(device.get("name") or "", f"{at}.name")
     attributes, capacity = device.get("attributes") or {}, device.get("capacity") or {}
     total = len(attributes) + len(capacity)
     if total > MAX_ATTRIBUTES:
         why = f"the total number of attributes and capacities must not exceed {MAX_ATTRIBUTES}"
         yield invalid_value(at, total, why)
-    yield from each_named(attributes, qualified, _attribute, f"{at}.attributes", KEY_LENGTH)
+    yield from each_named(attributes, None, qualified, _attribute, f"{at}.attributes", KEY_LENGTH)
     check = _shared_capacity if device.get("allowMultipleAllocations") else _capacity
-    yield from each_named(capacity, qualified, check, f"{at}.capacity", KEY_LENGTH)
-    yield from each(device.get("taints"), MAX_TAINTS, _taint, f"{at}.taints")
-    yield from _consumption(device, sets, at)
+    yield from each_named(capacity, None, qualified, check, f"{at}.capacity", KEY_LENGTH)
+    if old is None or not same(old.get("taints"), device.get("taints")):
+        yield from each(device.get("taints"), MAX_TAINTS, _taint, f"{at}.taints")
+    consumed = device.get("consumesCounters")
+    yield from each_once(consumed, MAX_CONSUMED_SETS, _consumption, f"{at}.consumesCounters", "counterSet")
     yield from _device_nodes(device, per_device, at)
     yield from binding_conditions(device, at)
 
 
 def _attribute(attribute: Object, at: str) -> Errors:
     text, version = attribute.get("string"), attribute.get("version")
-    if text is not None and len(text) > VALUE_LENGTH:
+    if text is not None and len(text.encode()) > VALUE_LENGTH:
         yield too_long(f"{at}.string", VALUE_LENGTH)
     if version is not None:
         if not SEMVER.fullmatch(version):
             why = "must be a string compatible with semver.org spec 2.0.0"
             yield invalid_value(f"{at}.version", version, why)
-        if len(version) > VALUE_LENGTH:
+        if len(version.encode()) > VALUE_LENGTH:
             yield too_long(f"{at}.version", VALUE_LENGTH)
     found = [name for name in VALUES if attribute.get(name) is not None]
     if not found:
-        yield required(at, "exactly one value must be specified")
+        yield invalid_value(at, "", ONE_VALUE)
     elif len(found) > 1:
-        yield invalid_value(at, attribute, "exactly one value must be specified")
+        yield invalid_value(at, internal(attribute, ATTRIBUTE), ONE_VALUE)
 
 
 def _capacity(capacity: Object, at: str) -> Errors:
@@ -181,9 +197,9 @@ def _values(default: Quantity, whole: Quantity, values: list[Quantity], at: str)
         if value["is"] > whole:
             yield invalid_value(here, str(value["is"]), f"option is larger than capacity value: {whole}")
 
-    yield from each([{"is": value} for value in values], MAX_VALUES, option, at)
-    yield from each_once([str(value.value) for value in values], None, _any, at)
-    if default not in values:
+    options = [{"is": value, "whole": str(value.value)} for value in values]
+    yield from each_once(options, MAX_VALUES, option, at, "whole")
+    if len(values) > MAX_VALUES or default not in values:
         yield invalid_value(at, str(default), "default value is not valid according to the requestPolicy")
 
 
@@ -206,6 +222,9 @@ def _range(default: Quantity, whole: Quantity, span: Object, at: str) -> Errors:
             yield invalid_value(f"{at}.max", str(default), f"default is more than max: {high}")
     if span.get("step") is not None:
         step = Quantity(span["step"])
+        if step <= Quantity(0):
+            yield invalid_value(f"{at}.step", str(step), "must be greater than zero")
+            return
         if low + step > whole:
             why = f"one step {low + step} is larger than capacity value: {whole}"
             yield invalid_value(f"{at}.step", str(step), why)
@@ -226,30 +245,12 @@ def _taint(taint: Object, at: str) -> Errors:
         yield not_supported(f"{at}.effect", effect, EFFECTS)
 
 
-def _consumption(device: Object, sets: Counters, at: str) -> Errors:
-    consumed, at = device.get("consumesCounters") or (), f"{at}.consumesCounters"
-
-    def one(value: Object, here: str) -> Errors:
-        for name in ("counterSet", "counters"):
-            if not value.get(name):
-                yield required(f"{here}.{name}")
-        yield from each_named(value.get("counters"), dns_label, _any, f"{here}.counters")
-
-    yield from each_once(consumed, None, one, at, "counterSet")
-    total = sum(len(value.get("counters") or ()) for value in consumed)
-    if total > MAX_COUNTERS:
-        why = f"the total number of counters must not exceed {MAX_COUNTERS}"
-        yield invalid_value(at.removesuffix(".consumesCounters"), total, why)
-    for i, value in enumerate(consumed):
-        name = value.get("counterSet") or ""
-        if name not in sets:
-            why = "must reference a counterSet defined in the ResourceSlice sharedCounters"
-            yield invalid_value(f"{at}[{i}].counterSet", name, why)
-            continue
-        for counter in value.get("counters") or ():
-            if counter not in sets[name]:
-                why = "must reference a counter defined in the ResourceSlice sharedCounters"
-                yield invalid_value(f"{at}[{i}].counters", counter, why)
+def _consumption(consumption: Object, at: str) -> Errors:
+    if not consumption.get("counterSet"):
+        yield required(f"{at}.counterSet")
+    else:
+        yield from dns_label(consumption["counterSet"], f"{at}.counterSet")
+    yield from _counters(consumption, at)
 
 
 def _device_nodes(device: Object, per_device: bool, at: str) -> Errors:

@@ -3,12 +3,12 @@
 Sources: apimachinery's api/errors (status codes, reasons, messages) and util/validation/field.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import define, frozen
 
+from kubrick_api.goshow import encoded, number, quoted
 from kubrick_api.names import GVK, GVR
 
 
@@ -27,21 +27,15 @@ class FieldError:
         return f"{self.field}: {self.message}"
 
 
-class _Nil:
-    """See NIL."""
-
-
-NIL: Any = _Nil()
-"""A list or map that isn't there, as the value of an error: Go shows it as null, without quotes."""
+NIL: Any = None
+"""A list, map or pointer that isn't there, as the value of an error: Go shows it as null."""
 
 
 def show(value: Any) -> str:
-    """A value as Kubernetes quotes it inside an error message. (Go's field errors show nil as a text.)"""
-    if value is None:
-        return '"null"'
-    if value is NIL:
-        return "null"
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """A value as Kubernetes shows it inside an error message: a text quoted, what has parts in JSON."""
+    if isinstance(value, str):
+        return quoted(value)
+    return number(value) if isinstance(value, float) else encoded(value)
 
 
 def _detail(head: str, detail: str) -> str:
@@ -87,11 +81,15 @@ def forbidden_value(field: str, detail: str = "") -> FieldError:
 
 
 def too_long(field: str, limit: int, unit: str = "bytes") -> FieldError:
-    return FieldError("FieldValueTooLong", field, f"Too long: may not be more than {limit} {unit}")
+    return FieldError("FieldValueTooLong", field, f"Too long: may not be more than {_counted(limit, unit)}")
 
 
 def too_many(field: str, count: int, limit: int) -> FieldError:
-    return FieldError("FieldValueTooMany", field, f"Too many: {count}: must have at most {limit} items")
+    return FieldError("FieldValueTooMany", field, f"Too many: {count}: must have at most {_counted(limit, 'items')}")
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} {unit.removesuffix('s') if count == 1 else unit}"
 
 
 NAMESPACE_TERMINATING = "NamespaceTerminating"
