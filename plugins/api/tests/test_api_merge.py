@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kubrick_api.catalog import Catalog
 from kubrick_api.errors import StatusError
 from kubrick_api.jsonpatch import json_patch
-from kubrick_api.merge import apply_patch, json_merge, strategic_merge, unpatchable
+from kubrick_api.merge import MERGE_PATCH, STRATEGIC_PATCH, apply_patch, borrow, json_merge, strategic_merge, unpatchable
 from kubrick_api.schema import Type
 
 SCHEMAS = Catalog().schemas
@@ -79,6 +79,34 @@ def test_merging_leaves_the_original_and_the_patch_alone(obj: dict[str, Any], pa
     strategic_merge(None, obj, patch)
     json_merge(obj, patch)
     assert (repr(obj), repr(patch)) == before
+
+
+@given(json_objects, json_objects, json_objects, st.sampled_from([STRATEGIC_PATCH, MERGE_PATCH]))
+def test_borrowing_makes_the_same_and_copies_only_what_is_patched(
+    obj: dict[str, Any], metadata: dict[str, Any], patch: dict[str, Any], media: str
+) -> None:
+    obj = {**obj, "metadata": {**metadata, "managedFields": [{"manager": "m"}]}}
+    before = repr(obj), repr(patch)
+    made = borrow(None, obj, patch, media)
+    assert repr(made) == repr(apply_patch(None, obj, patch, media))
+    assert made["metadata"] is not obj["metadata"]
+    for key, value in obj.items():
+        assert key in patch or key == "metadata" or made[key] is value
+    _scribble({key: value for key, value in made.items() if key in patch or key == "metadata"})
+    assert (repr(obj), repr(patch)) == before
+
+
+def _scribble(value: Any) -> None:
+    """Change everything in place, but for the entries of managedFields."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key != "managedFields":
+                _scribble(inner)
+        value["scribbled"] = True
+    elif isinstance(value, list):
+        for inner in value:
+            _scribble(inner)
+        value.append("scribbled")
 
 
 def test_lists_with_a_merge_key_are_merged_by_it() -> None:
@@ -246,6 +274,30 @@ def test_object_metadata_merges_finalizers_and_owners() -> None:
     ("patch", "code", "message"),
     [
         ({"$patch": "what", "a": 1}, 500, "unknown patch type: what in map: map[$patch:what a:1]"),
+        ({"$patch": 1}, 500, "unknown patch type: %!s(int64=1) in map: map[$patch:1]"),
+        ({"$patch": [None, "a"]}, 500, "unknown patch type: [%!s(<nil>) a] in map: map[$patch:[<nil> a]]"),
+        (
+            {"spec": {"containers": [{"$patch": None, "name": "a"}]}},
+            500,
+            "unknown patch type: %!s(<nil>) in map: map[$patch:<nil> name:a]",
+        ),
+        (
+            {"spec": {"containers": [{"$patch": "replace"}, {"image": "x"}]}},
+            500,
+            "map: map[image:x] does not contain declared merge key: name",
+        ),
+        (
+            {"spec": {"$setElementOrder/containers": [{"name": "a"}], "containers": ["a"]}},
+            500,
+            "expected a map[string]interface {}, but received a string",
+        ),
+        (
+            {"spec": {"$setElementOrder/containers": ["a"]}},
+            500,
+            "value for key 0 is not a map",
+        ),
+        ({"metadata": {"finalizers": [1]}}, 500, "list element types are not identical: [[x] [1]]"),
+        ({"metadata": {"finalizers": [["x"]]}}, 500, "list element types are not identical: [[x] [[x]]]"),
         (
             {"spec": {"containers": [{"image": "x"}]}},
             500,
@@ -279,7 +331,7 @@ def test_object_metadata_merges_finalizers_and_owners() -> None:
     ],
 )  # fmt: skip
 def test_a_strategic_patch_is_refused_in_gos_words(patch: dict[str, Any], code: int, message: str):
-    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "i"}]}}
+    pod = {"metadata": {"name": "p", "finalizers": ["x"]}, "spec": {"containers": [{"name": "a", "image": "i"}]}}
     with pytest.raises(StatusError) as refused:
         strategic_merge(THING, pod, patch)
     assert (refused.value.code, refused.value.message) == (code, message)
@@ -291,10 +343,33 @@ def test_what_retain_keys_leaves_out_may_not_be_patched_but_other_directives_may
     assert strategic_merge(THING, old, {"spec": {"strategy": kept}})["spec"]["strategy"] == {"type": "Recreate"}
     with pytest.raises(StatusError) as refused:
         strategic_merge(THING, old, {"spec": {"strategy": {**kept, "rolling": {"y": 1}}}})
-    assert refused.value.code == 422
+    assert (refused.value.code, refused.value.message) == (400, "invalid patch format of retainKeys")
     labelled = {"metadata": {"finalizers": ["a", "b"], "name": "p"}}
     patch = {"$retainKeys": ["finalizers"], "$deleteFromPrimitiveList/finalizers": ["a"]}
     assert strategic_merge(THING, labelled, {"metadata": patch})["metadata"] == {"finalizers": ["b"]}
+
+
+def test_values_that_nothing_stored_can_be_merged_with_lose_what_a_directive_is_about():
+    old = thing(strategy="all")
+    assert "strategy" not in strategic_merge(THING, old, {"spec": {"strategy": {"$patch": "replace", "a": 1}}})["spec"]
+    patch = {"new": {"$patch": "delete"}, "list": [{"$patch": "replace", "a": 1}, {"b": 1}]}
+    assert strategic_merge(THING, old, {"spec": patch})["spec"] == {"strategy": "all", "list": [{"b": 1}]}
+
+
+def test_a_list_of_deletions_is_about_any_list_and_nothing_else():
+    old = {"metadata": {"finalizers": "x"}, "spec": {"words": ["a", "b"]}}
+    patch = {
+        "metadata": {"$deleteFromPrimitiveList/finalizers": ["x"], "$deleteFromPrimitiveList/absent": ["x"]},
+        "spec": {"$deleteFromPrimitiveList/words": ["a"]},
+    }
+    assert strategic_merge(THING, old, patch) == {"metadata": {"finalizers": "x"}, "spec": {"words": ["b"]}}
+
+
+def test_an_order_of_nothing_leaves_the_patch_alone():
+    old = thing(containers=[{"name": "a"}])
+    patch = {"$setElementOrder/containers": [], "containers": [{"name": "b"}]}
+    merged_names = [item["name"] for item in strategic_merge(THING, old, {"spec": patch})["spec"]["containers"]]
+    assert sorted(merged_names) == ["a", "b"]
 
 
 def test_minus_one_adds_at_the_end_and_names_the_last_item():

@@ -8,15 +8,15 @@ says (``patch-strategy``, ``patch-merge-key``), with directives inside the patch
 - ``$deleteFromPrimitiveList/x: [...]``: drop these from list x;
 - ``$setElementOrder/x: [...]``: the order of list x, items that only the server knows in between.
 
-All functions return a new object that shares nothing with the original, so it may be changed in place.
-Errors are `StatusError`s with the codes that kube-apiserver answers.
+All functions return a new object that shares nothing with the original, so it may be changed in place
+(but see `borrow`). Errors are `StatusError`s with the codes that kube-apiserver answers.
 """
 
 from typing import Any
 
 from kubrick_api.codec import copy
 from kubrick_api.errors import StatusError, bad_request, invalid, invalid_value, unsupported_media_type
-from kubrick_api.fields.gotext import type_name, value_text
+from kubrick_api.fields.gotext import LIST, MAP, string_text, type_name, value_text
 from kubrick_api.jsonpatch import json_patch, rejected
 from kubrick_api.names import GVK
 from kubrick_api.resource import Object
@@ -36,7 +36,6 @@ SET_ORDER = "$setElementOrder"
 BAD_PRIMITIVE_LIST = "invalid patch format of primitive list"
 BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
 BAD_SET_ORDER = "invalid patch format of setElementOrder list"
-NOT_ALL_RETAINED = "patch content doesn't match retainKeys list"
 
 
 def apply_patch(kind: Type | None, original: Object, patch: Any, content_type: str) -> Object:
@@ -51,6 +50,20 @@ def apply_patch(kind: Type | None, original: Object, patch: Any, content_type: s
     if media == STRATEGIC_PATCH:
         return strategic_merge(kind, original, patch)
     raise unsupported_media_type(PATCH_TYPES)
+
+
+def borrow(kind: Type | None, original: Object, patch: Object, content_type: str) -> Object:
+    """`apply_patch` for merge patches (both sorts) without directives at the top. The new object's metadata is its own,
+    and so is what the patch touches; the other members, and the entries of managedFields, it has in common with the
+    original, so they may not be changed in place."""
+    obj = {name: copy(value) if name in patch else value for name, value in original.items() if name != "metadata"}
+    metadata = {**(original.get("metadata") or {})}
+    owners = metadata.pop("managedFields", None)
+    metadata = copy(metadata)
+    if owners is not None:
+        metadata["managedFields"] = owners
+    obj = {name: metadata if name == "metadata" else obj[name] for name in original}
+    return merge_map(kind, obj, copy(patch)) if content_type == STRATEGIC_PATCH else _json_merge(obj, patch)
 
 
 def unpatchable(patch: str, why: str) -> StatusError:
@@ -98,7 +111,7 @@ def merge_map(kind: Type | None, original: Object, patch: Object) -> Object:
     if DIRECTIVE in patch:
         directive = patch[DIRECTIVE]
         if directive == "replace":
-            replaced: Object = without_directives(patch)
+            replaced: Object = without_directives({key: value for key, value in patch.items() if key != DIRECTIVE})
             return replaced
         if directive == "delete":
             return {}
@@ -111,6 +124,8 @@ def merge_map(kind: Type | None, original: Object, patch: Object) -> Object:
             delete_from_list(kind, original, key, value)
         elif value is None:
             original.pop(key, None)
+        elif _directed(value) and not isinstance(original.get(key), dict):
+            original.pop(key, None)  # nothing that a directive could be about: it goes, and all beside it
         elif key not in original:
             original[key] = without_directives(value)
         else:
@@ -130,19 +145,21 @@ def merge_value(kind: Type | None, key: str, old: Any, new: Any) -> Any:
     return without_directives(new)
 
 
-def merge_list(item_kind: Type | None, merge_key: str, old: list[Any], new: list[Any]) -> list[Any]:
-    """Merge lists by key, or as sets of scalars when there is no key."""
-    if not any(isinstance(item, (dict, list)) for item in (*old, *new)):
-        merged = list(dict.fromkeys([*old, *new]))
-        return in_order(merged, new, old, "")
-    if any(isinstance(item, list) for item in (*old, *new)):
-        raise rejected("lists of lists are not supported")
-    if not all(isinstance(item, dict) for item in (*old, *new)):
-        raise _failed(f"list element types are not identical: {value_text([old, new])}")
+def merge_list(
+    item_kind: Type | None, merge_key: str, old: list[Any], new: list[Any], *, deletion: bool = False
+) -> list[Any]:
+    """Merge lists by key, or as sets of scalars when there is no key; scalars to be deleted are taken away."""
+    if not old and not new:
+        return old
+    if _element_type(old, new) is not dict:
+        if deletion:
+            return [value for value in old if value not in new]
+        return in_order(list(dict.fromkeys([*old, *new])), new, old, "")
     if not merge_key:
-        raise _failed("cannot merge lists without merge key for type " + (item_kind.short if item_kind else "unknown"))
+        raise _failed(f"cannot merge lists without merge key for {'struct' if item_kind else 'string'}")
     old, plain, replace = apply_item_directives(merge_key, old, new)
     if replace:
+        _check_keys(plain, merge_key)
         return [without_directives(item) for item in plain]
     merged = list(old)
     for item in plain:
@@ -153,7 +170,27 @@ def merge_list(item_kind: Type | None, merge_key: str, old: list[Any], new: list
             merged.append(without_directives(item))
         else:
             merged[at] = merge_map(item_kind, merged[at], item)
+    _check_keys(merged, merge_key)
     return in_order(merged, plain, old, merge_key)
+
+
+def _element_type(old: list[Any], new: list[Any]) -> type:
+    """What the lists have in them, which must be one type."""
+    values = [*old, *new]
+    found = type(values[0])
+    if found is list:
+        raise rejected("lists of lists are not supported")
+    if any(type(value) is not found for value in values):
+        raise _failed(f"list element types are not identical: {value_text([old, new])}")
+    return found
+
+
+def _check_keys(items: list[Any], merge_key: str) -> None:
+    for item in items:
+        if not isinstance(item, dict):
+            raise _wrong_type(MAP, item)
+        if merge_key not in item:
+            raise _no_key(item, merge_key)
 
 
 def apply_item_directives(merge_key: str, old: list[Any], new: list[Any]) -> tuple[list[Any], list[Any], bool]:
@@ -163,7 +200,7 @@ def apply_item_directives(merge_key: str, old: list[Any], new: list[Any]) -> tup
     replace = False
     for item in new:
         directive = item.get(DIRECTIVE)
-        if directive is None:
+        if DIRECTIVE not in item:
             plain.append(item)
         elif directive == "delete":
             if merge_key not in item:
@@ -187,24 +224,18 @@ def retain_keys(original: Object, patch: Object) -> None:
         raise bad_request(BAD_RETAIN_KEYS)
     for key, value in patch.items():
         if value is not None and not key.startswith((DELETE_FROM, SET_ORDER)) and key not in keys:
-            raise rejected(NOT_ALL_RETAINED)
+            raise bad_request(BAD_RETAIN_KEYS)
     for key in [key for key in original if key not in keys]:
         del original[key]
 
 
 def delete_from_list(kind: Type | None, original: Object, key: str, values: Any) -> None:
-    """A ``$deleteFromPrimitiveList/x``. What isn't two lists that are merged is replaced, as upstream does."""
+    """A ``$deleteFromPrimitiveList/x``, whatever the strategy of x is. What isn't two lists stays as it is."""
     name = _parallel(key, DELETE_FROM, BAD_PRIMITIVE_LIST)
     if values is None:
         original.pop(name, None)
-    elif name in original:
-        old = original[name]
-        if not isinstance(values, list) or not isinstance(old, list) or "merge" not in _strategies(kind, name):
-            original[name] = values
-        elif any(isinstance(value, list) for value in (*old, *values)):
-            raise rejected("lists of lists are not supported")
-        else:
-            original[name] = [value for value in old if value not in values]
+    elif isinstance(values, list) and isinstance(original.get(name), list):
+        original[name] = merge_list(_child(kind, name), _merge_key(kind, name), original[name], values, deletion=True)
 
 
 def _parallel(key: str, prefix: str, wrong: str) -> str:
@@ -219,12 +250,12 @@ def set_order(kind: Type | None, original: Object, patch: Object, key: str) -> N
     """Take a ``$setElementOrder/x`` out of the patch: merge list x, and put it in that order."""
     order = patch.pop(key)
     if not isinstance(order, list):
-        raise _no_list(order)
+        raise _wrong_type(LIST, order)
     name = _parallel(key, SET_ORDER, BAD_SET_ORDER)
     old, new = original.get(name), patch.get(name)
     for value in (old, new):
         if value is not None and not isinstance(value, list):
-            raise _no_list(value)
+            raise _wrong_type(LIST, value)
     merge_key = _merge_key(kind, name)
     if isinstance(new, list):
         _check_order(new, order, merge_key)
@@ -241,26 +272,42 @@ def set_order(kind: Type | None, original: Object, patch: Object, key: str) -> N
     else:
         before = []
         merged = without_directives(new)
-    if merge_key and not all(isinstance(item, dict) for item in (*merged, *order)):
-        raise bad_request(BAD_SET_ORDER)
+    if merge_key:
+        _check_keys(merged, merge_key)
+        at = next((at for at, item in enumerate(order) if not isinstance(item, dict)), None)
+        if at is not None:
+            raise _failed(f"value for key {at} is not a map")
     original[name] = in_order(merged, order, before, merge_key)
     patch.pop(name, None)
 
 
 def _check_order(new: list[Any], order: list[Any], merge_key: str) -> None:
     """The patch's items must appear in the order list, in that order."""
-    wanted = [_identity(item, merge_key) for item in order]
-    at = 0
-    for item in new:
-        if isinstance(item, dict) and DIRECTIVE in item:
+    if not order:
+        return
+    left = [item for item in new if not (merge_key and _deleted(item))]
+    at = passed = 0
+    while passed < len(left) and at < len(order):
+        if _directed(left[passed]):
+            passed += 1
             continue
-        identity = _identity(item, merge_key)
-        while at < len(wanted) and wanted[at] != identity:
-            at += 1
-        if at >= len(wanted):
-            shown = value_text(new), value_text(order)
-            raise _failed(f"The order in patch list:\n{shown[0]}\n doesn't match {SET_ORDER} list:\n{shown[1]}\n")
+        passed += _same(left[passed], order[at], merge_key)
         at += 1
+    if passed < len(left):
+        shown = value_text(new), value_text(order)
+        raise _failed(f"The order in patch list:\n{shown[0]}\n doesn't match {SET_ORDER} list:\n{shown[1]}\n")
+
+
+def _deleted(item: Any) -> bool:
+    if not isinstance(item, dict):
+        raise _wrong_type(MAP, item)
+    return item.get(DIRECTIVE) == "delete"
+
+
+def _same(item: Any, named: Any, merge_key: str) -> bool:
+    if merge_key:
+        _check_keys([item, named], merge_key)
+    return bool(_identity(item, merge_key) == _identity(named, merge_key))
 
 
 def in_order(merged: list[Any], order: list[Any], before: list[Any], merge_key: str) -> list[Any]:
@@ -291,18 +338,21 @@ def _identity(item: Any, merge_key: str) -> Any:
 
 
 def without_directives(value: Any) -> Any:
-    """A patch's value taken as it is: without directives, without nulls, without items to be deleted."""
+    """A patch's value taken as it is: without directives, what has some beside it, and nulls."""
     if isinstance(value, dict):
-        if value.get(DIRECTIVE) == "delete":
-            return {}
         return {
             key: without_directives(item)
             for key, item in value.items()
-            if item is not None and key not in (DIRECTIVE, RETAIN_KEYS) and not key.startswith((DELETE_FROM, SET_ORDER))
+            if not (item is None or key in (DIRECTIVE, RETAIN_KEYS) or _directed(item))
+            and not key.startswith((DELETE_FROM, SET_ORDER))
         }
     if isinstance(value, list):
-        return [without_directives(item) for item in value if not (isinstance(item, dict) and DIRECTIVE in item)]
+        return [without_directives(item) for item in value if not _directed(item)]
     return value
+
+
+def _directed(value: Any) -> bool:
+    return isinstance(value, dict) and DIRECTIVE in value
 
 
 def _strategies(kind: Type | None, key: str) -> str:
@@ -326,12 +376,12 @@ def _failed(why: str) -> StatusError:
 
 
 def _unknown(directive: Any, patch: Object) -> StatusError:
-    return _failed(f"unknown patch type: {value_text(directive)} in map: {value_text(patch)}")
+    return _failed(f"unknown patch type: {string_text(directive)} in map: {value_text(patch)}")
 
 
 def _no_key(item: Object, merge_key: str) -> StatusError:
     return _failed(f"map: {value_text(item)} does not contain declared merge key: {merge_key}")
 
 
-def _no_list(value: Any) -> StatusError:
-    return _failed(f"expected a []interface {{}}, but received a {type_name(value)}")
+def _wrong_type(expected: str, value: Any) -> StatusError:
+    return _failed(f"expected a {expected}, but received a {type_name(value)}")

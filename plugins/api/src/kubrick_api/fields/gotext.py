@@ -28,6 +28,17 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
+def string_text(value: Any) -> str:
+    """%s: like %v where there are texts only; all else shows that it is none: %!s(int64=1)"""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{string_text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(string_text, value))}]"
+    return "%!s(<nil>)" if value is None else f"%!s({type_name(value)}={value_text(value)})"
+
+
 def literal(value: Any) -> str:
     """%#v: map[string]interface {}{"a":1}"""
     if isinstance(value, dict):
