@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from kubrick_api.catalog import Catalog
 from kubrick_api.errors import StatusError
 from kubrick_api.jsonpatch import json_patch
-from kubrick_api.merge import MERGE_PATCH, STRATEGIC_PATCH, apply_patch, borrow, json_merge, strategic_merge, unpatchable
+from kubrick_api.merge import (
+    MERGE_PATCH,
+    STRATEGIC_PATCH,
+    apply_patch,
+    borrow,
+    json_merge,
+    strategic_merge,
+    unpatchable,
+)
 from kubrick_api.schema import Type
 
 SCHEMAS = Catalog().schemas

@@ -30,6 +30,7 @@ class DefaultTolerationSeconds:
     name = "DefaultTolerationSeconds"
     order = 70
     exact = True
+    borrows = True
 
     def __init__(self, settings: Settings) -> None:
         self._seconds = {NOT_READY: settings.not_ready_seconds, UNREACHABLE: settings.unreachable_seconds}
@@ -45,15 +46,14 @@ class DefaultTolerationSeconds:
 
     async def admit(self, attributes: "Attributes") -> None:
         assert attributes.object is not None
-        spec = attributes.object.setdefault("spec", {})
-        tolerations = spec.get("tolerations") or []
+        tolerations = attributes.object.setdefault("spec", {}).get("tolerations") or []
         missing = [
             {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
             for key, seconds in self._seconds.items()
             if not any(_tolerates(toleration, key) for toleration in tolerations)
         ]
         if missing:
-            spec["tolerations"] = [*tolerations, *missing]
+            attributes.own("spec")["tolerations"] = [*tolerations, *missing]
 
 
 def _tolerates(toleration: dict[str, Any], key: str) -> bool:

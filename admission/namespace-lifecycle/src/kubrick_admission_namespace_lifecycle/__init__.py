@@ -24,6 +24,7 @@ class NamespaceLifecycle:
     name = "NamespaceLifecycle"
     order = 10
     exact = True
+    borrows = True
 
     def handles(self, attributes: "Attributes") -> bool:
         resource = attributes.resource

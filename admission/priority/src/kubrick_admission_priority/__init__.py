@@ -38,6 +38,7 @@ class Priority:
     name = "Priority"
     order = 60
     exact = True
+    borrows = True
 
     def __init__(self, changed: Callable[[], int]) -> None:
         self._changed = changed
@@ -65,7 +66,7 @@ class Priority:
             default = None if spec.get("priorityClassName") else self._default(attributes.reader)
             _resolve(attributes, spec, default)
         else:
-            _keep(spec, (attributes.old_object or {}).get("spec") or {})
+            _keep(attributes, spec, (attributes.old_object or {}).get("spec") or {})
 
 
 class OneDefault:
@@ -135,13 +136,13 @@ def _resolve(attributes: "Attributes", spec: Object, default: Object | None) -> 
     spec["preemptionPolicy"] = policy
 
 
-def _keep(spec: Object, old: Object) -> None:
+def _keep(attributes: "Attributes", spec: Object, old: Object) -> None:
     """An update that leaves the resolved values out means the old ones."""
     if spec.get("priorityClassName") != old.get("priorityClassName"):
         return
     for name in ("priority", "preemptionPolicy"):
         if spec.get(name) is None and old.get(name) is not None:
-            spec[name] = old[name]
+            attributes.own("spec")[name] = old[name]
 
 
 @hookimpl

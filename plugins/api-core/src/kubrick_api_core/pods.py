@@ -20,6 +20,7 @@ SCHEDULING_GATED = "SchedulingGated"
 
 
 class PodStrategy(Strategy):
+    borrows = True
     has_status = True
     tracks_generation = True
 

@@ -30,6 +30,8 @@ def same(a: Any, b: Any) -> bool:
 
 def identical(a: Any, b: Any) -> bool:
     """Equality of two JSON values, whatever they mean: an absent key isn't an empty one, true isn't 1."""
+    if a is b:
+        return True
     if a != b:
         return False
     kind = type(a)

@@ -35,7 +35,7 @@ class Strategy:
     mutating admission → `default` again → `prepare_for_update` → `allocate` → `validate_replacement` (by default
     `validate` and `validate_update`) → validating admission.
     A generated name and the uid are there from `prepare_for_create` on. Objects are the server's own
-    copies and may be changed in place, except `old`, which is shared.
+    copies and may be changed in place (but see `borrows`), except `old`, which is shared.
     """
 
     columns: Sequence[Column] = ()
@@ -49,6 +49,10 @@ class Strategy:
     """Whether PUT may create (Lease, Event, Endpoints, ... do)."""
     allow_unconditional_update: bool = True
     """Whether an update without resourceVersion is accepted."""
+    borrows: bool = False
+    """Whether an update of nothing but metadata may leave the other members in common with the stored object,
+    which saves copying them: `default` isn't called for it then, and nothing here changes those members in place. Say
+    so where labels and annotations decide nothing about the rest."""
     event_ttl: float | None = None
     """Seconds after which each object expires by itself."""
 
@@ -77,8 +81,8 @@ class Strategy:
                 obj.pop("status", None)
         if self.tracks_generation:
             generation = old["metadata"].get("generation", 1)
-            changed = obj.get("spec") != old.get("spec")
-            obj["metadata"]["generation"] = generation + 1 if changed else generation
+            spec, before = obj.get("spec"), old.get("spec")
+            obj["metadata"]["generation"] = generation if spec is before or spec == before else generation + 1
 
     async def allocate(self, obj: Object, old: Object | None, context: WriteContext) -> None:
         """Reserve what the object needs (an address, a port), or release it (`obj` may drop it).

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import define, field
 
+from kubrick_api.codec import copy
 from kubrick_api.errors import StatusError, forbidden
 from kubrick_api.names import GVK, GVR
 from kubrick_api.resource import Object
@@ -19,6 +20,7 @@ class Attributes:
 
     `object` is the server's private copy: a mutating plugin changes it in place (validating plugins
     must not). It is None for DELETE. `old_object` is shared and must not be changed; None for CREATE.
+    For plugins that say ``borrows``, `object` may have members in common with `old_object`: see `own`.
     """
 
     operation: str
@@ -37,6 +39,14 @@ class Attributes:
     warnings: list[str] = field(factory=list)
     audit_annotations: dict[str, str] = field(factory=dict)
 
+    def own(self, member: str) -> Any:
+        """A member of `object`, to be changed in place; None when it has none."""
+        assert self.object is not None
+        value = self.object.get(member)
+        if value is not None and self.old_object is not None and value is self.old_object.get(member):
+            value = self.object[member] = copy(value)
+        return value
+
 
 class AdmissionPlugin(Protocol):
     """What every admission plugin has. `order` is its place in the chain: Kubernetes' own plugins use
@@ -44,7 +54,9 @@ class AdmissionPlugin(Protocol):
     strangers default to 225, just before the admission policies and webhooks.
 
     A mutating plugin may also say ``exact = True``: what it adds is complete and valid by the schema, so
-    that the object need not be defaulted and pruned again after it. Leave it out when in doubt."""
+    that the object need not be defaulted and pruned again after it. And ``borrows = True``: it changes nothing of an
+    object in place but what `Attributes.own` gave it, so that a patch of labels need not copy the whole object
+    for it. Leave both out when in doubt."""
 
     name: str
     order: int
@@ -80,6 +92,22 @@ class Step:
     reason: str
     patch: list[dict[str, Any]]
     seconds: float
+
+
+def is_borrowed(obj: Object, old: Object) -> bool:
+    """Whether an object has all but its metadata in common with the stored one."""
+    return len(obj) == len(old) and all(key == "metadata" or value is old.get(key) for key, value in obj.items())
+
+
+def settle(obj: Object, old: Object) -> None:
+    """Make all members of `obj` its own."""
+    for key, value in obj.items():
+        if key != "metadata" and value is old.get(key):
+            obj[key] = copy(value)
+    metadata = obj["metadata"]
+    owners = metadata.get("managedFields")
+    if owners is not None and owners is old["metadata"].get("managedFields"):
+        metadata["managedFields"] = copy(owners)
 
 
 def refusal(attributes: Attributes, why: str) -> StatusError:

@@ -22,6 +22,7 @@ from kubrick_apiserver.admission import (
     MutatingAdmission,
     Step,
     ValidatingAdmission,
+    settle,
 )
 from kubrick_apiserver.difference import difference
 from kubrick_apiserver.metrics import AdmissionMetrics
@@ -121,8 +122,10 @@ class AdmissionChain:
 
     def __init__(self, plugins: Iterable[AdmissionPlugin] = (), log: AdmissionLog | None = None) -> None:
         ordered = sorted(plugins, key=lambda plugin: (plugin.order, plugin.name))
-        self.mutating: Sequence[tuple[MutatingAdmission, bool]] = [
-            (each, getattr(each, "exact", False)) for each in ordered if isinstance(each, MutatingAdmission)
+        self.mutating: Sequence[tuple[MutatingAdmission, bool, bool]] = [
+            (each, getattr(each, "exact", False), getattr(each, "borrows", False))
+            for each in ordered
+            if isinstance(each, MutatingAdmission)
         ]
         self.validating: Sequence[ValidatingAdmission] = [
             each for each in ordered if isinstance(each, ValidatingAdmission)
@@ -150,10 +153,12 @@ class AdmissionChain:
         log = self.log
         if log is not None and not log.recording:
             log = None
-        for plugin, exact in self.mutating:
+        for plugin, exact, borrows in self.mutating:
             if not plugin.handles(attributes):
                 continue
             loose = loose or not exact
+            if not borrows and attributes.object is not None and attributes.old_object is not None:
+                settle(attributes.object, attributes.old_object)
             if log is None:
                 await plugin.admit(attributes)
                 continue

@@ -4,6 +4,7 @@
 belongs to nobody. An apply brings its owners with it.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attrs import define
@@ -48,6 +49,7 @@ def manager_of(call: Call, options: WriteOptions) -> str:
     return component_name(call.user)
 
 
+@lru_cache(maxsize=256)
 def agent_name(agent: str) -> str:
     """kubectl/v1.33.0 (linux/amd64) → kubectl"""
     name = "".join(filter(str.isprintable, agent.partition("/")[0]))

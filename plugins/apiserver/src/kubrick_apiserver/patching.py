@@ -5,7 +5,7 @@ passes the same decoder as a PUT (types, unknown fields), with errors about "pat
 a strategic patch goes through its converter of maps, whose words differ, and is shown as Go prints maps.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from kubrick_apiserver.registry import Registry
 
 OPERATION_FIELDS = ("op", "path", "from", "value")
+TEXTS = frozenset(("labels", "annotations"))
 NO_MAP = "into Go value of type map[string]interface {}"
 EMPTY = "unexpected end of JSON input"
 
 Apply = Callable[[Object, list[str]], Object]
-"""apply(old, warnings) -> a private new object."""
+"""apply(old, warnings) -> a new object. It may have members in common with `old`, but for its metadata."""
 
 
 def patch_type(header: str) -> str:
@@ -57,13 +58,32 @@ def applier(kind: GVK, schema: Type, content_type: str, body: Body, options: Wri
     strict = _strict_troubles(media, body.data, change) if asked else []
 
     plain = media != JSON_PATCH and not any(key.startswith("$") for key in change)
+    fits = plain and sets_only_texts(change)
 
     def apply(old: Object, warnings: list[str]) -> Object:
-        obj = merge.apply_patch(schema, old, change, media)
-        touched = change if plain else obj
-        return _accepted(kind, schema, obj, old, change, touched, strict, media, options, warnings)
+        if plain:
+            obj, touched = merge.borrow(schema, old, change, media), change
+        else:
+            touched = obj = merge.apply_patch(schema, old, change, media)
+        return _accepted(kind, schema, obj, old, change, () if fits else touched, strict, media, options, warnings)
 
     return apply
+
+
+def sets_only_texts(change: Object) -> bool:
+    """Whether a patch does nothing but set labels and annotations to texts, as most do: whatever it is applied to then
+    fits its type as well as before."""
+    metadata = change.get("metadata")
+    return (
+        type(metadata) is dict
+        and len(change) == 1
+        and metadata.keys() <= TEXTS
+        and all(type(texts) is dict and all(map(_is_text, texts.items())) for texts in metadata.values())
+    )
+
+
+def _is_text(item: tuple[str, Any]) -> bool:
+    return type(item[1]) is str and not item[0].startswith("$")
 
 
 def _decoded(media: str, body: Body, asked: bool) -> Any:
@@ -121,7 +141,7 @@ def _accepted(
     obj: Object,
     old: Object,
     change: Any,
-    touched: Container[str],
+    touched: Collection[str],
     strict: list[str],
     media: str,
     options: WriteOptions,
@@ -152,8 +172,10 @@ def _accepted(
     return obj
 
 
-def _decode(schema: Type, obj: Object, old: Object, touched: Container[str]) -> tuple[Trouble | None, list[str]]:
-    """`Type.decode`, passing over what stands in `old` as well: it went through it then. What isn't `touched` does."""
+def _decode(schema: Type, obj: Object, old: Object, touched: Collection[str]) -> tuple[Trouble | None, list[str]]:
+    """`Type.decode`, passing over what isn't `touched` and what stands in `old` as well: it went through it then."""
+    if not touched:
+        return None, []
     order = list(obj)
     untouched = {}
     for key in order:

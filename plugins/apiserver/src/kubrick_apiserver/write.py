@@ -20,6 +20,7 @@ from kubrick_api.resource import Object, Resource, Strategy
 from kubrick_api.storage import Call, WriteContext
 from kubrick_api.validation import object_meta, object_meta_update
 from kubrick_apiserver import applying, incoming, patching, removal
+from kubrick_apiserver.admission import is_borrowed, settle
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.applying import is_apply
 from kubrick_apiserver.body import Body, WebBody
@@ -143,8 +144,8 @@ Produce = Callable[[Object | None, WriteContext], Awaitable[Object | None]]
 class Change:
     """One write to an object that may exist: what `replace` needs to know.
 
-    `produce` makes the new object from the stored one (None: there is none), on every attempt anew; the
-    result is private. None from it means: leave as is.
+    `produce` makes the new object from the stored one (None: there is none), on every attempt anew. It may have all
+    but its metadata in common with the stored one (see `Strategy.borrows`). None from it means: leave as is.
     """
 
     resource: Resource
@@ -307,7 +308,9 @@ async def _attempt(
         return await _create_by_update(registry, change, obj, context)
     _check_versions(change, obj, old, item)
     strategy = change.strategy
-    strategy.default(obj)
+    if change.subresource or not (strategy.borrows and is_borrowed(obj, old)):
+        settle(obj, old)
+        strategy.default(obj)
     if change.tracked:
         registry.owners.updated(resource, call, obj, old, change.options, context)
     record = None
@@ -321,6 +324,7 @@ async def _attempt(
         owners = obj["metadata"].get("managedFields")
         loose, record = await registry.chain.mutate(attributes)
         if loose:
+            settle(obj, old)
             registry.catalog.type(resource).accept(obj, resource.kind)
             settle_after_admission(obj, owners, context.warnings)
             strategy.default(obj)
@@ -427,6 +431,8 @@ def _validate(change: Change, obj: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = object_meta_update(obj["metadata"], old["metadata"])
     if change.subresource == "status":
         return errors + strategy.validate_status_update(obj, old)
-    if all(key == "metadata" or (key in old and identical(obj[key], old[key])) for key in obj) and len(obj) == len(old):
+    if is_borrowed(obj, old) or (
+        len(obj) == len(old) and all(key == "metadata" or (key in old and identical(obj[key], old[key])) for key in obj)
+    ):
         return errors + strategy.validate_metadata_update(obj, old)
     return errors + strategy.validate_replacement(obj, old)

@@ -80,7 +80,7 @@ class Tracker:
         removed: Node = {}
         for name, (part, shape, there) in self.tracked.fields.items():
             before, after = old.get(name), new.get(name)
-            if before == after:
+            if before is after or before == after:
                 continue
             if before is None:
                 below = shape.fresh(after) if there else shape.added(after)
