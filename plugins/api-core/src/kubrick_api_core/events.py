@@ -53,8 +53,9 @@ class EventStrategy(Strategy):
         return event_row(obj, now)
 
 
-def validate_event(event: Object) -> Iterator[FieldError]:
-    """The rules of every event; those of events.k8s.io/v1 say more (in that brick)."""
+def validate_event(event: Object, reporter: str = "reportingComponent") -> Iterator[FieldError]:
+    """The rules of every event; those of events.k8s.io/v1 say more (in that brick). `reporter` is what the API
+    that was asked calls the one who reports."""
     involved = event.get("involvedObject") or {}
     namespace, own = involved.get("namespace") or "", event["metadata"].get("namespace") or ""
     mismatch = invalid_value("involvedObject.namespace", namespace, "does not match event.namespace")
@@ -68,18 +69,23 @@ def validate_event(event: Object) -> Iterator[FieldError]:
             yield mismatch
         controller = event.get("reportingComponent") or ""
         if not controller:
-            yield required("reportingController")
+            yield required(reporter)
         for why in qualified_name(controller):
-            yield invalid_value("reportingController", controller, why)
+            yield invalid_value(reporter, controller, why)
         for name in ("reportingInstance", "action", "reason"):
             if not event.get(name):
                 yield required(name)
-            if len(event.get(name) or "") > NEW_LIMITS[name]:
+            if _size(event.get(name)) > NEW_LIMITS[name]:
                 yield invalid_value(name, "", f"can have at most {NEW_LIMITS[name]} characters")
-        if len(event.get("message") or "") > NOTE_LIMIT:
+        if _size(event.get("message")) > NOTE_LIMIT:
             yield invalid_value("message", "", f"can have at most {NOTE_LIMIT} characters")
     for why in subdomain(own):
         yield invalid_value("namespace", own, why)
+
+
+def _size(text: str | None) -> int:
+    """In bytes, which is what Kubernetes counts."""
+    return len((text or "").encode())
 
 
 def event_row(event: Object, now: datetime) -> list[Any]:

@@ -7,10 +7,10 @@ from kubrick_api.errors import FieldError
 from kubrick_api.groups import Conversion, Parts, load_groups
 from kubrick_api.resource import APIGroup, Object
 from kubrick_api.storage import WriteContext
-from kubrick_api_core.events import EventStrategy
+from kubrick_api_core.events import EventStrategy, validate_event
 from kubrick_api_core.names import EVENTS as CORE_EVENTS
 from kubrick_api_events.conversion import from_core, to_core
-from kubrick_api_events.strictness import changed, legacy_errors, strict
+from kubrick_api_events.strictness import REPORTER, changed, strict
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
@@ -18,21 +18,27 @@ if TYPE_CHECKING:
 
 class NewEventStrategy(EventStrategy):
     """The same rules, seen through events.k8s.io, and stricter ones: nothing old-fashioned, and what happened
-    doesn't change. Errors have core's paths, as Kubernetes' have."""
+    doesn't change. Errors have core's paths, but for reportingController, as Kubernetes' have."""
 
     def default(self, obj: Object) -> None:
-        if obj.get("regarding") is None:
-            obj["regarding"] = {}
+        for name in ("regarding", "deprecatedSource"):
+            if obj.get(name) is None:
+                obj[name] = {}
 
     def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
         """Nothing to add."""
 
     def validate(self, obj: Object) -> list[FieldError]:
         core = to_core(obj)
-        return [*legacy_errors(super().validate(core)), *strict(core)]
+        return [*validate_event(core, REPORTER), *strict(core)]
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
-        return list(changed(to_core(obj), to_core(old)))
+        """An event that was written through core may stay as old-fashioned as it is."""
+        core = to_core(obj)
+        return [*validate_event(core, REPORTER), *changed(core, to_core(old))]
+
+    def validate_metadata_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return list(validate_event(to_core(obj), REPORTER))
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         fields = super().selectable_fields(to_core(obj))

@@ -1,37 +1,48 @@
 """What events.k8s.io asks beyond core: no fields of the old API, whole series, and no change of what happened.
-Objects are seen as core events. From pkg/apis/core/validation/events.go."""
+Objects are seen as core events, and errors quote Kubernetes' internal types, whose fields have their names in Go.
+From pkg/apis/core/validation/events.go."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from kubrick_api.equality import same
 from kubrick_api.errors import FieldError, invalid_value, required
 from kubrick_api.resource import Object
 from kubrick_api.validation import IMMUTABLE
+from kubrick_api_core.internal import Shape, internal
 
 Errors = Iterator[FieldError]
 
 UNSET = "needs to be unset"
-FIXED = (
-    "involvedObject",
-    "reason",
-    "message",
-    "source",
-    "firstTimestamp",
-    "lastTimestamp",
-    "count",
-    "type",
-    "eventTime",
-    "action",
-    "related",
-    "reportingComponent",
-    "reportingInstance",
+REFERENCE: Shape = {
+    "Kind": ("kind", ""),
+    "Namespace": ("namespace", ""),
+    "Name": ("name", ""),
+    "UID": ("uid", ""),
+    "APIVersion": ("apiVersion", ""),
+    "ResourceVersion": ("resourceVersion", ""),
+    "FieldPath": ("fieldPath", ""),
+}
+SOURCE: Shape = {"Component": ("component", ""), "Host": ("host", "")}
+FIXED: tuple[tuple[str, Any], ...] = (
+    ("involvedObject", REFERENCE),
+    ("reason", ""),
+    ("message", ""),
+    ("source", SOURCE),
+    ("firstTimestamp", None),
+    ("lastTimestamp", None),
+    ("count", 0),
+    ("reason", ""),  # Kubernetes says it twice
+    ("type", ""),
+    ("eventTime", None),
+    ("action", ""),
+    ("related", REFERENCE),
+    ("reportingComponent", ""),
+    ("reportingInstance", ""),
 )
-REPORTER = {"reportingComponent": "reportingController"}
-
-
-def legacy_errors(errors: Iterable[FieldError]) -> list[FieldError]:
-    """Core's own complaints, but for that of the type, which the strict rules put in other words."""
-    return [error for error in errors if error.field != "type"]
+"""What doesn't change, in the order of the complaints: the shape of a struct, or what Go shows of an absent value."""
+REPORTER = "reportingController"
+"""What this API calls core's reportingComponent."""
 
 
 def strict(event: Object) -> Errors:
@@ -60,8 +71,17 @@ def _series(event: Object) -> Errors:
 
 
 def changed(event: Object, old: Object) -> Errors:
-    if not same(event.get("series"), old.get("series")):
+    if event.get("series") != old.get("series"):
         yield from _series(event)
-    for name in FIXED:
-        if not same(event.get(name), old.get(name)):
-            yield invalid_value(REPORTER.get(name, name), event.get(name), IMMUTABLE)
+    for name, shape in FIXED:
+        value = event.get(name)
+        if not same(value or None, old.get(name) or None):  # no count is a count of 0
+            path = REPORTER if name == "reportingComponent" else name
+            yield invalid_value(path, _shown(value, shape, name != "related"), IMMUTABLE)
+
+
+def _shown(value: Any, shape: Any, whole: bool) -> Any:
+    """`whole`: a struct that isn't there is shown with nothing in it."""
+    if isinstance(shape, dict):
+        return internal({} if value is None and whole else value, shape)
+    return shape if value is None else value
