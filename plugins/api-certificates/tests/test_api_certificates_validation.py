@@ -13,7 +13,8 @@ from cryptography.x509.oid import NameOID
 from kubrick_api.merge import json_merge
 from kubrick_api.validation import LABEL_RULE
 from kubrick_api_certificates import CERTIFICATE_SIGNING_REQUESTS
-from kubrick_api_certificates.request_validation import EXCLUSIVE, NOT_PEM, USAGES
+from kubrick_api_certificates.flaws import NOT_PEM
+from kubrick_api_certificates.request_validation import EXCLUSIVE, USAGES
 from kubrick_api_certificates.requests import ApprovalStrategy, SigningRequestStrategy
 from kubrick_testing import run_cluster
 

@@ -1,10 +1,7 @@
 """What can be wrong with a CertificateSigningRequest, with approving it and with issuing for it. Paths, order and
 wording are those of pkg/apis/certificates/validation; what an old request got away with, its updates may too."""
 
-import base64
-import binascii
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
@@ -16,11 +13,10 @@ from kubrick_api.errors import (
     invalid_value,
     not_supported,
     required,
-    too_long,
 )
-from kubrick_api.formats import invalids
 from kubrick_api.resource import Object
-from kubrick_api.validation import label, subdomain
+from kubrick_api.signers import signer_name
+from kubrick_api_certificates.flaws import certificate_flaw, request_flaw
 
 Errors = Iterator[FieldError]
 
@@ -32,7 +28,6 @@ USAGES = (
     "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime",
     "server auth", "signing", "timestamping",
 )  # fmt: skip
-NOT_PEM = "PEM block type must be CERTIFICATE REQUEST"
 EXCLUSIVE = "Approved and Denied conditions are mutually exclusive"
 
 
@@ -77,7 +72,7 @@ def validate_request(obj: Object, allow: Lenience) -> Errors:
     if signer == LEGACY and not allow.legacy_signer:
         yield invalid_value("spec.signerName", signer, "the legacy signerName is not allowed via this API version")
     else:
-        yield from validate_signer_name(signer, "spec.signerName")
+        yield from signer_name(signer, "spec.signerName")
     seconds = spec.get("expirationSeconds")
     if seconds is not None and seconds < 600:
         why = "may not specify a duration less than 600 seconds (10 minutes)"
@@ -117,33 +112,6 @@ def _conditions(conditions: Sequence[Object], allow: Lenience) -> Errors:
         seen.append(kind)
 
 
-def validate_signer_name(name: str, at: str) -> Errors:
-    """example.com/purpose."""
-    if not name:
-        yield required(at)
-        return
-    parts = name.split("/")
-    if len(parts) != 2:
-        yield invalid_value(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")
-        return
-    domain, path = parts
-    if len(domain) > 253:
-        yield too_long(at, 253)
-    yield from _labels(domain, label, at)
-    if "." not in domain:
-        yield invalid_value(at, domain, "should be a domain with at least two segments separated by dots")
-    yield from _labels(path, subdomain, at)
-    if len(name) > 571:
-        yield too_long(at, 571)
-
-
-def _labels(text: str, check: Callable[[str], list[str]], at: str) -> Errors:
-    """What is wrong with the first label that isn't right."""
-    wrong = next(((part, errors) for part in text.split(".") if (errors := check(part))), None)
-    if wrong is not None:
-        yield from invalids(at, text, [f'validating label "{wrong[0]}": {why}' for why in wrong[1]])
-
-
 def validate_change(obj: Object, old: Object, allow: Lenience) -> Errors:
     """Decisions are final, and made where decisions are made; certificates are issued once."""
     new, was = ((each.get("status") or {}) for each in (obj, old))
@@ -166,52 +134,3 @@ def validate_change(obj: Object, old: Object, allow: Lenience) -> Errors:
             yield forbidden_value("status.certificate", "updates may not set certificate content")
         elif was.get("certificate"):
             yield forbidden_value("status.certificate", "updates may not modify existing certificate content")
-
-
-# What is in PEM
-
-_BLOCK = re.compile(r"-----BEGIN ([^-\n]+)-----[ \t]*\r?\n(.*?)-----END \1-----[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error):
-        return None
-
-
-def request_flaw(request: str) -> str:
-    """Why this isn't a signed PKCS#10 request in PEM in base64; "" if it is."""
-    found = _BLOCK.search((_decoded(request) or b"").decode("latin-1"))
-    if found is None or found[1] != "CERTIFICATE REQUEST":
-        return NOT_PEM
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-
-    try:
-        parsed = x509.load_der_x509_csr(_decoded("".join(found[2].split())) or b"")
-        return "" if parsed.is_signature_valid else "x509: invalid signature"
-    except (ValueError, UnsupportedAlgorithm):
-        return "asn1: structure error: malformed certificate request"
-
-
-def certificate_flaw(certificate: str | None) -> str:
-    """Why this isn't a chain of certificates in PEM in base64; "" if it is, or isn't there."""
-    if not certificate:
-        return ""
-    from cryptography import x509
-
-    blocks = list(_BLOCK.finditer((_decoded(certificate) or b"").decode("latin-1")))
-    for block in blocks:
-        if block[1] != "CERTIFICATE":
-            return f'only CERTIFICATE PEM blocks are allowed, found "{block[1]}"'
-        if ":" in block[2]:
-            return "no PEM block headers are permitted"
-        der = _decoded("".join(block[2].split()))
-        if not der:
-            return "found CERTIFICATE PEM block containing 0 certificates"
-        try:
-            x509.load_der_x509_certificate(der)
-        except ValueError:
-            return "x509: malformed certificate"
-    return "" if blocks else "must contain at least one CERTIFICATE PEM block"

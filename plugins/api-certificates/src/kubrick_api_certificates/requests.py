@@ -40,13 +40,10 @@ class SigningRequestStrategy(Strategy):
             spec["extra"] = {key: list(values) for key, values in user.extra.items()}
 
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
-        if context.subresource == "status":
-            stamp(obj, old, context)
         super().prepare_for_update(obj, old, context)
         if context.subresource == "status":
-            kept = [c for c in (old.get("status") or {}).get("conditions") or () if c.get("type") in DECISIONS]
-            new = [c for c in (obj.get("status") or {}).get("conditions") or () if c.get("type") not in DECISIONS]
-            set_conditions(obj, kept + new)
+            keep_decisions(obj, old)
+            stamp(obj, old, context)
         else:
             obj["spec"] = old["spec"]
 
@@ -111,15 +108,31 @@ def set_conditions(obj: Object, conditions: list[Object]) -> None:
         obj["status"]["conditions"] = conditions
 
 
+def conditions_of(obj: Object) -> list[Object]:
+    return list((obj.get("status") or {}).get("conditions") or ())
+
+
+def keep_decisions(obj: Object, old: Object) -> None:
+    """Approvals and denials are left as they were. Where some came or went they are let through, to be refused."""
+    new, was = conditions_of(obj), conditions_of(old)
+    for kind in DECISIONS:
+        places = [i for i, condition in enumerate(new) if condition.get("type") == kind]
+        kept = [condition for condition in was if condition.get("type") == kind]
+        if len(places) == len(kept):
+            for i, condition in zip(places, kept, strict=True):
+                new[i] = dict(condition)
+    set_conditions(obj, new)
+
+
 def stamp(obj: Object, old: Object, context: WriteContext) -> None:
     """When conditions came and when they changed, if whoever set them didn't say."""
     now = rfc3339(context.now)
-    before = {c.get("type"): c for c in (old.get("status") or {}).get("conditions") or ()}
-    for condition in (obj.get("status") or {}).get("conditions") or ():
-        was = before.get(condition.get("type")) or {}
-        if not condition.get("lastTransitionTime"):
-            kept = was.get("lastTransitionTime") if was.get("status") == condition.get("status") else None
-            condition["lastTransitionTime"] = kept or now
+    seen: dict[tuple[Any, Any], str] = {}
+    for was in conditions_of(old):
+        if was.get("lastTransitionTime"):
+            seen.setdefault((was.get("type"), was.get("status")), was["lastTransitionTime"])
+    for condition in conditions_of(obj):
         if not condition.get("lastUpdateTime"):
-            unchanged = all(was.get(n) == condition.get(n) for n in ("status", "reason", "message"))
-            condition["lastUpdateTime"] = (was.get("lastUpdateTime") if unchanged else None) or now
+            condition["lastUpdateTime"] = now
+        if not condition.get("lastTransitionTime"):
+            condition["lastTransitionTime"] = seen.get((condition.get("type"), condition.get("status")), now)
