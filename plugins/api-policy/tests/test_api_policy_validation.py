@@ -36,10 +36,47 @@ def test_a_budget(spec: dict[str, Any], wrong: list[str]) -> None:
     assert [str(error) for error in PodDisruptionBudgetStrategy().validate(obj)] == wrong
 
 
-def test_a_status() -> None:
-    status = {"conditions": [{"type": "A", "status": "True", "reason": "R"}], "expectedPods": -1}
+def test_a_selector_that_was_wrong_may_stay() -> None:
+    wrong = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["-"]}]}
+    old, fine = {"spec": {"selector": wrong, "minAvailable": 1}}, {"spec": {"minAvailable": 1}}
+    new = {"spec": {"selector": wrong, "minAvailable": 2}}
+    assert PodDisruptionBudgetStrategy().validate_replacement(new, old) == []
+    (error,) = PodDisruptionBudgetStrategy().validate_replacement(new, fine)
+    assert error.field == "spec.selector.matchExpressions[0].values[0]"
+
+
+CONDITION = {"type": "A", "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("status", "wrong"),
+    [
+        ({"conditions": [CONDITION], "expectedPods": 3, "disruptionsAllowed": 1}, []),
+        (
+            {"conditions": [{**CONDITION, "lastTransitionTime": None}], "expectedPods": -1},
+            [
+                "status.conditions[0].lastTransitionTime: Required value: must be set",
+                "status.expectedPods: Invalid value: -1: must be greater than or equal to 0",
+            ],
+        ),
+        (
+            dict.fromkeys(("expectedPods", "desiredHealthy", "currentHealthy", "disruptionsAllowed"), -2),
+            [
+                f"status.{name}: Invalid value: -2: must be greater than or equal to 0"
+                for name in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+            ],
+        ),
+        (
+            {"conditions": [CONDITION, {**CONDITION, "status": "x", "reason": "", "observedGeneration": -1}]},
+            [
+                'status.conditions[1].type: Duplicate value: "A"',
+                'status.conditions[1].status: Unsupported value: "x": supported values: "False", "True", "Unknown"',
+                "status.conditions[1].observedGeneration: Invalid value: -1: must be greater than or equal to zero",
+                "status.conditions[1].reason: Required value: must be set",
+            ],
+        ),
+    ],
+)
+def test_a_status(status: dict[str, Any], wrong: list[str]) -> None:
     errors = PodDisruptionBudgetStrategy().validate_status_update({"status": status}, {})
-    assert [str(error) for error in errors] == [
-        "status.conditions[0].lastTransitionTime: Required value: must be set",
-        "status.expectedPods: Invalid value: -1: must be greater than or equal to 0",
-    ]
+    assert [str(error) for error in errors] == wrong

@@ -1,5 +1,6 @@
 """PodDisruptionBudgets: validation and rows. From pkg/apis/policy."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -23,18 +24,12 @@ class PodDisruptionBudgetStrategy(Strategy):
         obj.setdefault("spec", {})
 
     def validate(self, obj: Object) -> list[FieldError]:
-        spec, errors = obj.get("spec") or {}, []
-        low, high = spec.get("minAvailable"), spec.get("maxUnavailable")
-        if low is not None and high is not None:
-            why = "minAvailable and maxUnavailable cannot be both set"
-            errors.append(invalid_value("spec", _shown(spec), why))
-        for name, value in (("minAvailable", low), ("maxUnavailable", high)):
-            errors += int_or_percent(value, f"spec.{name}") + at_most_whole(value, f"spec.{name}")
-        errors += label_selector(spec.get("selector"), "spec.selector")
-        policy = spec.get("unhealthyPodEvictionPolicy")
-        if policy is not None and policy not in POLICIES:
-            errors.append(not_supported("spec.unhealthyPodEvictionPolicy", policy, POLICIES))
-        return errors
+        return list(_validate(obj.get("spec") or {}, any_value=False))
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """A selector that wasn't right may have values that are no label values."""
+        wrong = bool(label_selector((old.get("spec") or {}).get("selector"), ""))
+        return list(_validate(obj.get("spec") or {}, any_value=wrong))
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         status = obj.get("status") or {}
@@ -50,6 +45,19 @@ class PodDisruptionBudgetStrategy(Strategy):
             status.get("disruptionsAllowed") or 0,
             age(obj, now),
         ]
+
+
+def _validate(spec: Object, *, any_value: bool) -> Iterator[FieldError]:
+    low, high = spec.get("minAvailable"), spec.get("maxUnavailable")
+    if low is not None and high is not None:
+        yield invalid_value("spec", _shown(spec), "minAvailable and maxUnavailable cannot be both set")
+    for name, value in (("minAvailable", low), ("maxUnavailable", high)):
+        yield from int_or_percent(value, f"spec.{name}")
+        yield from at_most_whole(value, f"spec.{name}")
+    yield from label_selector(spec.get("selector"), "spec.selector", any_value=any_value)
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    if policy is not None and policy not in POLICIES:
+        yield not_supported("spec.unhealthyPodEvictionPolicy", policy, POLICIES)
 
 
 def _shown(spec: Object) -> Object:
