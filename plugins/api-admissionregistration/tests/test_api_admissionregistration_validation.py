@@ -345,3 +345,11 @@ def test_a_webhooks_conditions_know_of_no_params() -> None:
     (error,) = [error for error in errors if "matchConditions" in error.field]
     assert error.field == "webhooks[0].matchConditions[0].expression"
     assert "1:30: undeclared reference to 'params' (in container '')" in error.message
+
+
+def test_a_webhook_keeps_values_that_no_label_has() -> None:
+    odd = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["-"]}]}
+    strategy, new = WebhookConfigurationStrategy(mutating=False), hooks({"namespaceSelector": odd})
+    assert [e.field for e in strategy.validate(new)] == [f"{W}.namespaceSelector.matchExpressions[0].values[0]"]
+    assert strategy.validate_replacement(new, hooks({"objectSelector": odd})) == []
+    assert strategy.validate_replacement(new, hooks({})) != []

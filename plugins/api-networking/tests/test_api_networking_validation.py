@@ -231,6 +231,26 @@ def test_a_network_policy_keeps_its_odd_ranges() -> None:
     assert error.endswith("must not have bits set beyond the prefix length")
 
 
+ODD = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["-"]}]}
+
+
+def test_a_network_policy_keeps_values_that_no_label_has() -> None:
+    old = {"metadata": {"name": "p"}, "spec": {"podSelector": ODD}}
+    new: Object = {
+        "metadata": {"name": "p"},
+        "spec": {"podSelector": ODD, "ingress": [{"from": [{"podSelector": ODD}]}]},
+    }
+    fields = [error.field for error in NetworkPolicyStrategy().validate(new)]
+    assert fields == [
+        "spec.podSelector.matchExpressions[0].values[0]",
+        "spec.ingress[0].from[0].podSelector.matchExpressions[0].values[0]",
+    ]
+    assert said(NetworkPolicyStrategy(), new, old) == []
+    # As in Kubernetes, only the policy's own selector tells that values were always believed.
+    peers = {"metadata": {"name": "p"}, "spec": {**new["spec"], "podSelector": {}}}
+    assert [error.field for error in NetworkPolicyStrategy().validate_replacement(peers, peers)] == fields[1:]
+
+
 def cidrs(*ranges: str) -> Object:
     return {"metadata": {"name": "c"}, "spec": {"cidrs": list(ranges)}}
 

@@ -49,8 +49,7 @@ BOTH = "rules cannot apply to both regular resources and non-resource URLs"
             [
                 'aggregationRule.clusterRoleSelectors[0].matchExpressions[0].operator: Invalid value: "x": not a valid '
                 "selector operator",
-                'aggregationRule.clusterRoleSelectors[0]: Invalid value: {"matchExpressions":[{"key":"a","operator":'
-                '"x"}]}: invalid label selector.',
+                "aggregationRule.clusterRoleSelectors[0]: Invalid value: null: invalid label selector.",
             ],
         ),
     ],
@@ -109,3 +108,12 @@ def test_what_a_binding_grants_does_not_change() -> None:
     (error,) = strategy.validate_replacement(json_merge(old, {"roleRef": {"name": "s"}}), old)
     shown = f'{{"APIGroup":"{GROUP}","Kind":"ClusterRole","Name":"s"}}'
     assert str(error) == f"roleRef: Invalid value: {shown}: field is immutable"
+
+
+def test_a_selector_that_was_wrong_is_not_told_value_by_value_again() -> None:
+    selector = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["-"]}]}
+    role = {"metadata": {"name": "r"}, "rules": [], "aggregationRule": {"clusterRoleSelectors": [selector]}}
+    at = "aggregationRule.clusterRoleSelectors[0]"
+    fields = [error.field for error in RoleStrategy(namespaced=False).validate(role)]
+    assert fields == [f"{at}.matchExpressions[0].values[0]", at]
+    assert [error.field for error in RoleStrategy(namespaced=False).validate_replacement(role, role)] == [at]

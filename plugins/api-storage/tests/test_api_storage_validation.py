@@ -269,3 +269,12 @@ def test_a_driver_has_a_generation() -> None:
     same = json_merge(changed, {"metadata": {"labels": {"a": "b"}, "generation": 9}})
     strategy.prepare_for_update(same, changed, CONTEXT)
     assert same["metadata"]["generation"] == 2
+
+
+def test_a_capacity_keeps_values_that_no_label_has() -> None:
+    odd = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["-"]}]}
+    strategy, old = CSIStorageCapacityStrategy(), {**CAPACITY, "nodeTopology": odd}
+    assert [error.field for error in strategy.validate(old)] == ["nodeTopology.matchExpressions[0].values[0]"]
+    assert strategy.validate_replacement({**old, "capacity": "1"}, old) == []
+    (error,) = strategy.validate_replacement({**old, "capacity": "-1"}, old)
+    assert str(error) == 'capacity: Invalid value: "-1": must be greater than or equal to 0'

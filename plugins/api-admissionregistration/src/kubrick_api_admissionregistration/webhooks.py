@@ -29,6 +29,7 @@ Errors = Iterator[FieldError]
 
 REVIEW_VERSIONS = ("v1", "v1beta1")
 NO_SIDE_EFFECTS = ("None", "NoneOnDryRun")
+SELECTORS = ("namespaceSelector", "objectSelector")
 SIDE_EFFECTS = ("None", "NoneOnDryRun", "Some", "Unknown")
 
 
@@ -40,6 +41,7 @@ class _Strictness:
     known_versions: bool = True
     unique_names: bool = True
     conditions: bool = True
+    label_values: bool = True
 
 
 def _strictness(webhooks: Sequence[Object], old: Sequence[Object]) -> _Strictness:
@@ -51,6 +53,7 @@ def _strictness(webhooks: Sequence[Object], old: Sequence[Object]) -> _Strictnes
         all({*REVIEW_VERSIONS} & {*known} for known in versions),
         len(names) == len({*names}),
         not same(now, before),
+        not any(label_selector(hook.get(name), "") for hook in old for name in SELECTORS),
     )
 
 
@@ -125,8 +128,8 @@ def _webhook(webhook: Object, mutating: bool, strict: _Strictness, at: str) -> E
     seconds = webhook.get("timeoutSeconds")
     if seconds is not None and not 1 <= seconds <= 30:
         yield invalid_value(f"{at}.timeoutSeconds", seconds, "the timeout value must be between 1 and 30 seconds")
-    for selector in ("namespaceSelector", "objectSelector"):
-        yield from label_selector(webhook.get(selector), f"{at}.{selector}")
+    for name in SELECTORS:
+        yield from label_selector(webhook.get(name), f"{at}.{name}", any_value=not strict.label_values)
     if mutating:
         policy = webhook.get("reinvocationPolicy")
         yield from chosen(policy, REINVOCATION_POLICIES, f"{at}.reinvocationPolicy", needed=False)

@@ -33,8 +33,11 @@ class NetworkPolicyStrategy(Strategy):
         return list(_policy(obj.get("spec") or {}))
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
-        """Ranges that were in the policy before may stay, wherever they go."""
-        return list(_policy(obj.get("spec") or {}, [*_ranges(old.get("spec") or {})]))
+        """Ranges that were in the policy before may stay, wherever they go; where its own selector was wrong, the
+        others' values are believed, too."""
+        before = old.get("spec") or {}
+        believed = bool(label_selector(before.get("podSelector"), ""))
+        return list(_policy(obj.get("spec") or {}, [*_ranges(before)], any_value=believed))
 
     def warnings(self, obj: Object, old: Object | None) -> list[str]:
         spec, found = obj.get("spec") or {}, []
@@ -61,14 +64,14 @@ def _ranges(spec: Object) -> Iterator[str]:
                 yield from block.get("except") or ()
 
 
-def _policy(spec: Object, known: Collection[str] = ()) -> Errors:
-    yield from label_selector(spec.get("podSelector"), "spec.podSelector")
+def _policy(spec: Object, known: Collection[str] = (), *, any_value: bool = False) -> Errors:
+    yield from label_selector(spec.get("podSelector"), "spec.podSelector", any_value=any_value)
     for side, peers in SIDES:
         for i, rule in enumerate(spec.get(side) or ()):
             for j, port in enumerate(rule.get("ports") or ()):
                 yield from _port(port, f"spec.{side}[{i}].ports[{j}]")
             for j, peer in enumerate(rule.get(peers) or ()):
-                yield from _peer(peer, f"spec.{side}[{i}].{peers}[{j}]", known)
+                yield from _peer(peer, f"spec.{side}[{i}].{peers}[{j}]", known, any_value=any_value)
     types = spec.get("policyTypes") or ()
     if len(types) > 2:
         yield invalid_value("spec.policyTypes", types, "may not specify more than two policyTypes")
@@ -97,10 +100,10 @@ def _port(port: Object, at: str) -> Errors:
             yield from invalids(f"{at}.endPort", end, port_number(end))
 
 
-def _peer(peer: Object, at: str, known: Collection[str]) -> Errors:
+def _peer(peer: Object, at: str, known: Collection[str], *, any_value: bool) -> Errors:
     selectors = [name for name in ("podSelector", "namespaceSelector") if peer.get(name) is not None]
     for name in selectors:
-        yield from label_selector(peer[name], f"{at}.{name}")
+        yield from label_selector(peer[name], f"{at}.{name}", any_value=any_value)
     block = peer.get("ipBlock")
     if block is not None:
         yield from _block(block, f"{at}.ipBlock", known)

@@ -28,26 +28,34 @@ class RoleStrategy(Strategy):
         return name_is_path_segment(name, prefix)
 
     def validate(self, obj: Object) -> list[FieldError]:
+        return self._errors(obj)
+
+    def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
+        """Values that were no labels' values aren't told again one by one; the selector is refused all the same."""
+        selectors = (old.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+        return self._errors(obj, any_value=any(label_selector(selector, "") for selector in selectors))
+
+    def _errors(self, obj: Object, *, any_value: bool = False) -> list[FieldError]:
         rules = obj.get("rules") or ()
         errors = [error for i, rule in enumerate(rules) for error in _rule(rule, f"rules[{i}]", self.namespaced)]
         if not self.namespaced and (aggregation := obj.get("aggregationRule")) is not None:
-            errors += _aggregation(aggregation.get("clusterRoleSelectors") or ())
+            errors += _aggregation(aggregation.get("clusterRoleSelectors") or (), any_value=any_value)
         return errors
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         return [obj["metadata"]["name"], obj["metadata"].get("creationTimestamp")]
 
 
-def _aggregation(selectors: Sequence[Object]) -> Iterator[FieldError]:
+def _aggregation(selectors: Sequence[Object], *, any_value: bool) -> Iterator[FieldError]:
     at = "aggregationRule.clusterRoleSelectors"
     if not selectors:
         yield required(at, "at least one clusterRoleSelector required if aggregationRule is non-nil")
     for i, selector in enumerate(selectors):
-        yield from label_selector(selector, f"{at}[{i}]")
+        yield from label_selector(selector, f"{at}[{i}]", any_value=any_value)
         try:
             from_label_selector(selector)
         except SelectorError:
-            yield invalid_value(f"{at}[{i}]", selector, "invalid label selector.")
+            yield invalid_value(f"{at}[{i}]", None, "invalid label selector.")
 
 
 def _rule(rule: Object, at: str, namespaced: bool) -> Iterator[FieldError]:

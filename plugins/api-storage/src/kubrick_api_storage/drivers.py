@@ -155,18 +155,24 @@ def _node_drivers(drivers: Sequence[Object]) -> Errors:
 
 class CSIStorageCapacityStrategy(Strategy):
     def validate(self, obj: Object) -> list[FieldError]:
-        name, capacity = obj.get("storageClassName") or "", obj.get("capacity")
-        errors = label_selector(obj.get("nodeTopology"), "nodeTopology")
-        errors += invalids("storageClassName", name, subdomain(name))
-        if capacity is not None and Quantity(capacity).exact < 0:
-            errors.append(invalid_value("capacity", str(capacity), "must be greater than or equal to 0"))
-        return errors
+        return _capacity(obj)
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
-        return fixed(obj, old, "nodeTopology", "storageClassName")
+        """Values that were no labels' values may stay."""
+        believed = bool(label_selector(old.get("nodeTopology"), ""))
+        return [*_capacity(obj, any_value=believed), *fixed(obj, old, "nodeTopology", "storageClassName")]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         return [obj["metadata"]["name"], obj.get("storageClassName") or "", str(obj.get("capacity") or UNSET)]
+
+
+def _capacity(obj: Object, *, any_value: bool = False) -> list[FieldError]:
+    name, capacity = obj.get("storageClassName") or "", obj.get("capacity")
+    errors = label_selector(obj.get("nodeTopology"), "nodeTopology", any_value=any_value)
+    errors += invalids("storageClassName", name, subdomain(name))
+    if capacity is not None and Quantity(capacity).exact < 0:
+        errors.append(invalid_value("capacity", str(capacity), "must be greater than or equal to 0"))
+    return errors
 
 
 class VolumeAttachmentStrategy(Strategy):

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from kubrick_api import validation
 from kubrick_api.errors import StatusError, bad_request
+from kubrick_api.goshow import quoted
 
 IN, NOT_IN, EXISTS, DOES_NOT_EXIST, GREATER, LESS = "in", "notin", "exists", "!", "gt", "lt"
 EQUALS, DOUBLE_EQUALS, NOT_EQUALS = "=", "==", "!="
@@ -145,11 +146,6 @@ def requirement(key: str, operator: str, values: Sequence[str]) -> Requirement:
     if errors:
         raise SelectorError(errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
     return Requirement(key, operator, tuple(values))
-
-
-def quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 _WORD = re.compile(r"\s*(?:(!=|==|[=!><(),])|([^\s=!><(),]+))")
