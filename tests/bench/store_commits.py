@@ -5,8 +5,8 @@
 Each of N tasks (64) puts a pod-sized value (1.2 kB) under a guard, over and over, for S seconds (3),
 first alone, then while history is compacted all the time. "gc ms" is the longest pause of Python's
 garbage collector meanwhile, which is part of the worst latency; "step ms" the longest step of the
-sweep, which is what compaction keeps a writer waiting. Memory is what an item costs on top of its
-value, in store and bus together.
+sweep, which is what compaction keeps the process that writes from its work. Memory is what an item
+costs on top of its value, in store and bus together.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from kubrick_kernel.bus import Bus
 from kubrick_kernel.clock import SystemClock
 from kubrick_kernel.memory import MemoryStore
 from kubrick_kernel.store import Committed, Op, Put, Store
-from kubrick_store_sqlite.disk import Disk
+from kubrick_store_sqlite import child, pen
 from kubrick_store_sqlite.engine import SqliteStore
 
 VALUE = b'{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":""' + b" " * 1130 + b"}}"
@@ -99,18 +99,43 @@ class Pauses:
 
 
 class TimedSweep:
-    """The longest step of the sweep: wraps `Disk.sweep`, the only place where one is done."""
+    """The longest step of the sweep: wraps `Pen.sweep`, the only place where one is done, in the program
+    of the process that writes. That leaves the figure in a file each time it is exceeded."""
 
-    def __init__(self) -> None:
-        self.longest = 0.0
-        step = Disk.sweep
+    PROGRAM = """
+import os, sys, time
+sys.path += [sys.argv[1], {folder!r}]
+import pen
+step, longest = pen.Pen.sweep, 0.0
+file = os.open({figure!r}, os.O_WRONLY)
 
-        def timed(disk: Disk, until: int) -> None:
-            begin = time.perf_counter()
-            step(disk, until)
-            self.longest = max(self.longest, time.perf_counter() - begin)
+def timed(self):
+    global longest
+    begin = time.perf_counter()
+    step(self)
+    if longest < time.perf_counter() - begin:
+        longest = time.perf_counter() - begin
+        os.pwrite(file, b"%.9f" % longest, 0)
 
-        Disk.sweep = timed  # type: ignore[method-assign]
+pen.Pen.sweep = timed
+pen.main(*sys.argv[2:])
+"""
+
+    def __init__(self, directory: Path) -> None:
+        self._figure = directory / "longest"
+        self.reset()
+        program = directory / "program.py"
+        folder = str(Path(pen.__file__).parent)
+        program.write_text(self.PROGRAM.format(folder=folder, figure=str(self._figure)))
+        child.PROGRAM = program
+
+    @property
+    def longest(self) -> float:
+        return float(self._figure.read_text())
+
+    def reset(self) -> None:
+        """Each store has a process of its own, which begins at zero too."""
+        self._figure.write_text("0")
 
 
 def row(name: str, latencies: list[float], seconds: float, *rest: float) -> str:
@@ -138,15 +163,15 @@ async def fill(bus: Bus) -> float:
     return overhead
 
 
-async def bench(tasks: int, seconds: float) -> None:
-    pauses, sweep = Pauses(), TimedSweep()
+async def bench(tasks: int, seconds: float, directory: Path) -> None:
+    pauses, sweep = Pauses(), TimedSweep(directory)
     print(
         f"{'':36} {'commits/s':>10}", *(f"{name:>9}" for name in ("p50 ms", "p99 ms", "worst ms", "gc ms", "step ms"))
     )
 
     async def measure(name: str, commit: Commit, tasks: int, seconds: float) -> None:
         pauses.reset()
-        sweep.longest = 0.0
+        sweep.reset()
         latencies = await load(commit, tasks, seconds)
         print(row(name, latencies, seconds, pauses.longest, sweep.longest))
 
@@ -173,7 +198,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--tasks", type=int, default=64)
     arguments = parser.parse_args()
-    trio.run(bench, arguments.tasks, arguments.seconds)
+    with tempfile.TemporaryDirectory() as directory:
+        trio.run(bench, arguments.tasks, arguments.seconds, Path(directory))
 
 
 if __name__ == "__main__":

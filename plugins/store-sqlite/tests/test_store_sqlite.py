@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -10,8 +11,9 @@ from kubrick_kernel import Composition, ConfigurationError, Kernel, Profile, Put
 from kubrick_kernel.clock import Clock, SystemClock
 from kubrick_kernel.testing.machine import store_machine
 from kubrick_kernel.testing.store import Engine, store_checks
-from kubrick_store_sqlite.disk import COLUMNS, Disk, Parameters
+from kubrick_store_sqlite.child import Child
 from kubrick_store_sqlite.engine import FILE, SqliteStore
+from kubrick_store_sqlite.pen import COLUMNS
 
 
 def open_sqlite(directory: Path, clock: Clock) -> SqliteStore:
@@ -70,13 +72,14 @@ async def test_what_is_asked_for_at_once_is_written_as_one_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
-    append = Disk.append
+    ask = Child.ask
 
-    def counted(disk: Disk, parameters: Parameters) -> None:
-        written.append(len(parameters) // COLUMNS)
-        append(disk, parameters)
+    def counted(child: Child, verb: str, argument: Any) -> None:
+        if verb == "append":
+            written.append(len(argument) // COLUMNS)
+        ask(child, verb, argument)
 
-    monkeypatch.setattr(Disk, "append", counted)
+    monkeypatch.setattr(Child, "ask", counted)
     revisions: list[int] = []
 
     async def commit(store: SqliteStore, number: int) -> None:

@@ -1,6 +1,7 @@
 """What the user is told about a directory or file that won't do, and what the disk does under stress."""
 
 import os
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,22 +106,38 @@ async def test_a_closed_store_refuses_and_nobody_hangs(tmp_path: Path) -> None:
         assert len((await store.range(b"")).items) == outcomes.count(True)
 
 
+def limit_files(pid: int, size: int) -> None:
+    """Let a process write no file beyond `size`: to it, the disk is full."""
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
 async def test_a_full_disk_fails_commits_whole_and_the_store_goes_on(tmp_path: Path) -> None:
     async with running(tmp_path) as store:
         revision = (await store.commit([Put(b"before", b"")])).revision
-        assert store._disk is not None
-        pages = store._disk.writing.pragma("page_count")
-        store._disk.writing.pragma("max_page_count", pages + 5)
+        assert store._writer is not None
+        pid = store._writer.child.pid
+        limit_files(pid, (tmp_path / f"{FILE}-wal").stat().st_size + 20_000)
         watch = await store.watch(b"", revision)
         with pytest.raises(StoreError, match="not committed"):
             await store.commit([Put(b"small", b""), Put(b"large", b"x" * 100_000)])
         assert store.revision == revision
         assert [item.key for item in (await store.range(b"")).items] == [b"before"]
-        store._disk.writing.pragma("max_page_count", 1_000_000)
+        limit_files(pid, resource.RLIM_INFINITY)
         after = await store.commit([Put(b"after", b"x" * 100_000)])
         assert [event.revision for event in await watch.receive()] == [after.revision]
+        assert store._writer.child.pid == pid
     async with running(tmp_path) as store:
         assert [item.key for item in (await store.range(b"")).items] == [b"after", b"before"]
+
+
+def swept(directory: Path) -> int:
+    """How far the sweep has come."""
+    connection = apsw.Connection(str(directory / FILE))
+    try:
+        return int(connection.execute("SELECT value FROM meta WHERE name = 'swept'").get)
+    finally:
+        connection.close()
 
 
 async def test_compaction_removes_what_no_revision_needs(tmp_path: Path) -> None:
@@ -130,7 +147,7 @@ async def test_compaction_removes_what_no_revision_needs(tmp_path: Path) -> None
         await store.commit([Delete(b"k%d" % n) for n in range(15)])
         await store.compact(store.revision)
         with trio.fail_after(20):
-            while store._writer is not None and store._writer._swept < store.compacted:
+            while swept(tmp_path) < store.compacted:
                 await store.commit([])
     connection = apsw.Connection(str(tmp_path / FILE))
     assert connection.execute("SELECT count(*) FROM log").get == 5
@@ -145,7 +162,7 @@ async def test_a_sweep_that_was_interrupted_goes_on_after_a_restart(tmp_path: Pa
         await store.compact(store.revision)
     async with running(tmp_path) as store:
         with trio.fail_after(20):
-            while store._writer is not None and store._writer._swept < store.compacted:
+            while swept(tmp_path) < store.compacted:
                 await store.commit([])
     connection = apsw.Connection(str(tmp_path / FILE))
     assert connection.execute("SELECT count(*) FROM log").get == 1

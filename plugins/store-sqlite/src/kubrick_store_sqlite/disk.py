@@ -1,11 +1,9 @@
-"""What stands in the SQLite file, and every statement that touches it. Knows nothing of threads.
+"""What stands in the SQLite file, and every statement that reads it; `pen` has those that write.
 
 `log` has a row for each change: id is the commit's revision and, in the low bits, the change's place
 in the commit, so that the table is append-only and in commit order; `previous` is the revision of
 what the key held before; a deletion has no value. `current` says which row of the log is each key's
-newest. Triggers keep it, so that a group of commits, or a step of the sweep, is a single statement,
-which matters: each statement gives up Python's interpreter lock and has to get it back from a busy
-main thread, five milliseconds later.
+newest. Triggers keep it, so that a group of commits, or a step of the sweep, is a single statement.
 
 Compaction is a line that is drawn at once (`meta.compacted`) and swept up to in small steps
 (`meta.swept`): each change behind the line makes the row it replaced, or its own if it is a
@@ -23,9 +21,8 @@ import apsw
 
 from kubrick_kernel.errors import ConfigurationError
 from kubrick_kernel.store import Event, Item
+from kubrick_store_sqlite.pen import SHIFT, connect, meta
 
-SHIFT = 20
-"""Bits of a log id below the revision: a commit has at most 2**20 changes."""
 CHANGES = 1 << SHIFT
 
 REPLACED = f"p.id >= l.previous << {SHIFT} AND p.id < (l.previous + 1) << {SHIFT} AND +p.key = l.key"
@@ -65,15 +62,10 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
-COLUMNS = 6
-STATEMENT_ROWS = 64
-"""Rows per INSERT: each size is a statement of its own, prepared once."""
 PAGE = 500
 """Changes per page of history."""
 SCAN = 20_000
 """Commits looked through for one page of history, so that a read of a rare prefix can be cancelled."""
-
-Parameters = list[int | bytes | float | None]
 
 
 class Loaded(NamedTuple):
@@ -81,25 +73,23 @@ class Loaded(NamedTuple):
 
     revision: int
     compacted: int
-    swept: int
     items: list[Item]
     deadlines: list[tuple[Item, float]]
 
 
 class Disk:
-    """An open file and its three connections: `writing` for the writer thread alone, `reading` and
-    `checkpointing` for one thread at a time."""
+    """An open file, its tables made, and two connections, each for one thread at a time: `reading` and
+    `checkpointing`."""
 
     def __init__(self, file: Path, synchronous: str) -> None:
         self.file = file
-        self._wal_begin = 0
         self.wal_pages = 0
-        """How many pages have been written to the write-ahead log since it last began anew."""
+        """How many pages have been written to the write-ahead log since it last began anew: as the
+        process that writes them last said."""
         try:
-            self.writing = _connect(file, synchronous)
-            _prepare(self.writing, file)
-            self.reading = _connect(file, synchronous)
-            self.checkpointing = _connect(file, synchronous)
+            self.reading = connect(str(file), synchronous)
+            _prepare(self.reading, file)
+            self.checkpointing = connect(str(file), synchronous)
         except (apsw.NotADBError, apsw.CorruptError) as error:
             raise _damaged(file, error) from error
         except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
@@ -109,7 +99,7 @@ class Disk:
 
     def close(self) -> None:
         """The last connection to close brings the file up to date and removes the write-ahead log."""
-        for connection in (self.reading, self.checkpointing, self.writing):
+        for connection in (self.reading, self.checkpointing):
             connection.close()
 
     def load(self) -> Loaded:
@@ -126,50 +116,19 @@ class Disk:
                 items.append(item)
                 if expires is not None:
                     deadlines.append((item, expires))
-            compacted, swept = _meta(self.reading, "compacted"), _meta(self.reading, "swept")
-            return Loaded(_revision(self.reading), compacted, swept, items, deadlines)
+            return Loaded(self.newest(), meta(self.reading, "compacted"), items, deadlines)
         except apsw.CorruptError as error:
             raise _damaged(self.file, error) from error
 
-    def append(self, parameters: Parameters) -> None:
-        """Add rows to the log, durably and all or none. `parameters` are the columns of one row after
-        the other: id, key, created, previous, expires, value."""
-        size = COLUMNS * STATEMENT_ROWS
-        if len(parameters) <= size:
-            self.writing.execute(_insert(len(parameters) // COLUMNS), parameters)
-        else:
-            with self.writing:
-                for begin in range(0, len(parameters), size):
-                    chunk = parameters[begin : begin + size]
-                    self.writing.execute(_insert(len(chunk) // COLUMNS), chunk)
-        self._count_pages()
-
-    def draw_line(self, compacted: int) -> None:
-        """From now on everything before revision `compacted` may be swept."""
-        self.writing.execute("UPDATE meta SET value = ? WHERE name = 'compacted'", (compacted,))
-
-    def sweep(self, until: int) -> None:
-        """Remove what the commits from the last sweep's to `until` made superfluous."""
-        self.writing.execute("UPDATE meta SET value = ? WHERE name = 'swept'", (until,))
-        self._count_pages()
+    def newest(self) -> int:
+        """The newest revision in the file."""
+        return _revision(self.reading)
 
     def checkpoint(self) -> int:
         """Copy committed pages from the write-ahead log to the file without blocking anybody; how
-        many are left by now."""
+        many are left by now. (`Pen.finish_checkpoint` leaves none.)"""
         _, done = self.checkpointing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         return self.wal_pages - done
-
-    def finish_checkpoint(self) -> None:
-        """The same in the writer thread, which leaves none: the next commit begins the log anew."""
-        pages, done = self.writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if pages == done:
-            self._wal_begin += self.wal_pages
-            self.wal_pages = 0
-
-    def _count_pages(self) -> None:
-        # Not by SQLite's hook: it is called without the interpreter lock, so that the lock would
-        # have to be waited for twice.
-        self.wal_pages = self.writing.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0] - self._wal_begin
 
     def history(self, prefix: bytes, end: bytes | None, after: int, until: int) -> tuple[list[Event], int]:
         """One page of changes of `prefix` (whose keys stand before `end`) in (after, until], and the
@@ -234,15 +193,6 @@ class Disk:
         return revision
 
 
-def _connect(file: Path, synchronous: str) -> apsw.Connection:
-    connection = apsw.Connection(str(file), statementcachesize=2 * STATEMENT_ROWS)
-    connection.set_busy_timeout(10_000)
-    connection.pragma("synchronous", synchronous)
-    connection.pragma("journal_mode", "wal")
-    connection.wal_autocheckpoint(0)
-    return connection
-
-
 def _run(file: Path, function: Callable[[apsw.Connection], Any]) -> Any:
     connection = apsw.Connection(str(file))
     try:
@@ -275,19 +225,10 @@ def _damaged(file: Path, error: Exception) -> ConfigurationError:
     )
 
 
-def _meta(connection: apsw.Connection, name: str) -> int:
-    value: int = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
-    return value
-
-
 def _revision(connection: apsw.Connection) -> int:
     """The newest revision. Its row may have been swept, but never one after the line."""
     newest: int = connection.execute("SELECT ifnull(max(id), 0) >> ? FROM log", (SHIFT,)).get
-    return max(newest, _meta(connection, "compacted"))
-
-
-def _insert(rows: int) -> str:
-    return "INSERT INTO log VALUES " + ",".join(["(?,?,?,?,?,?)"] * rows)
+    return max(newest, meta(connection, "compacted"))
 
 
 def _bounds(column: str, low: bytes, high: bytes | None) -> tuple[str, tuple[bytes, ...]]:

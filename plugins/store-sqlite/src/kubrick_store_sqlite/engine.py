@@ -1,11 +1,12 @@
-"""The store that a kernel runs: the published state in memory, the writer thread, reads of the past.
+"""The store that a kernel runs: the published state in memory, the process that writes, reads of the past.
 
 Current items are kept in memory (the same objects that the bus holds), so that a commit finds what
 it replaces and a read of the present never touches the disk. Recent events are a window; what is
 older comes from the log, page by page, in a thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +32,7 @@ from kubrick_kernel.store import (
 )
 from kubrick_kernel.transaction import check
 from kubrick_kernel.window import Table, prefix_end, undo
+from kubrick_store_sqlite.child import Child
 from kubrick_store_sqlite.disk import CHANGES, Disk
 from kubrick_store_sqlite.writer import Transaction, Writer
 
@@ -43,7 +45,7 @@ WAL_PAGES = 8000
 """Length of the write-ahead log (pages of 4 KiB) that starts a checkpoint."""
 CHECKPOINT_RETRY = 5.0
 REST = 500
-"""Pages that the writer itself may be asked to copy, to bring a checkpoint to its end."""
+"""Pages that the process that writes may be asked to copy, to bring a checkpoint to its end."""
 
 
 class SqliteStore:
@@ -79,18 +81,39 @@ class SqliteStore:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         with held(self._directory):
-            disk = await trio.to_thread.run_sync(Disk, self._directory / FILE, self._synchronous)
-            try:
+            async with self._opened() as (disk, child):
                 await self._load(disk)
+                disk.wal_pages = await child.opened()
+                written = partial(self._read, Disk.newest)
+                writer = Writer(disk, child, self._table.items, lambda: self._revision, self._publish, written)
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._keep_wal_short, disk)
-                    task_status.started()
-                    await self._expiry.run(self)
-            finally:
-                with trio.CancelScope(shield=True):
-                    writer, self._writer = self._writer, None
-                    if writer is not None:
-                        await writer.stop()
+                    nursery.start_soon(writer.run)
+                    self._writer = writer
+                    try:
+                        async with trio.open_nursery() as inner:
+                            inner.start_soon(self._keep_wal_short, disk, writer)
+                            task_status.started()
+                            await self._expiry.run(self)
+                    finally:
+                        self._writer = None
+                        with trio.CancelScope(shield=True):
+                            await writer.stop()
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[tuple[Disk, Child]]:
+        """The file, and the process that alone writes to it, which begins while the file is opened."""
+        file = self._directory / FILE
+        child = Child(file, self._synchronous)
+        disk: Disk | None = None
+        try:
+            await child.start()
+            disk = await trio.to_thread.run_sync(Disk, file, self._synchronous)
+            await child.locked()
+            yield disk, child
+        finally:
+            with trio.CancelScope(shield=True):
+                await child.end()
+                if disk is not None:
                     async with self._reading:
                         self._disk = None
                         await trio.to_thread.run_sync(disk.close)
@@ -104,8 +127,6 @@ class SqliteStore:
         for item, deadline in loaded.deadlines:
             self._expiry.add(item, deadline)
         self._feed.restart(loaded.revision)
-        swept = loaded.swept, loaded.compacted
-        self._writer = Writer(disk, swept, self._table.items, lambda: self._revision, self._publish)
 
     async def get(self, key: bytes, revision: int | None = None) -> Item | None:
         before = await self._before(key, key + b"\x00", revision)
@@ -133,10 +154,9 @@ class SqliteStore:
         if revision > self._revision:
             raise FutureRevision(revision, self._revision)
         if revision > self._compacted:
-            # Before the writer begins to sweep, so that no read takes what is left for everything.
+            # Before the sweep begins, so that no read takes what is left for everything.
             self._compacted = revision
-            writer = self._at_work()
-            await writer.order(lambda: writer.sweep_to(revision))
+            await self._at_work().draw_line(revision)
 
     async def snapshot(self, file: Path) -> int:
         if self._disk is None:
@@ -159,7 +179,7 @@ class SqliteStore:
         return self._writer
 
     def _publish(self, group: list[Transaction], revision: int) -> None:
-        """Called in the trio thread for each group, in commit order."""
+        """Called for each group, in commit order, before those who asked for it are told."""
         events: list[Event] = []
         apply = self._table.apply
         for transaction in group:
@@ -172,15 +192,11 @@ class SqliteStore:
         self._revision = revision
         if events:
             self._feed.publish(events)
-        reschedule = trio.lowlevel.reschedule
-        for transaction in group:
-            assert transaction.task is not None
-            reschedule(transaction.task)
         if self._disk is not None and self._disk.wal_pages > WAL_PAGES:
             self._wal_is_long.set()
 
-    async def _keep_wal_short(self, disk: Disk) -> None:
-        """Checkpoint beside the writer; only the last few pages are left to the writer itself, since
+    async def _keep_wal_short(self, disk: Disk, writer: Writer) -> None:
+        """Checkpoint beside the process that writes; only the last few pages are left to that one, since
         the log begins anew only when all of it has been copied."""
         while True:
             await self._wal_is_long.wait()
@@ -188,8 +204,7 @@ class SqliteStore:
                 for _ in range(10):
                     if await trio.to_thread.run_sync(disk.checkpoint) <= REST:
                         break
-                if self._writer is not None:
-                    await self._writer.order(disk.finish_checkpoint)
+                await writer.finish_checkpoint()
             except (apsw.Error, StoreError) as error:  # nothing is lost: what was committed stays in the log
                 log.warning("the log grows: it can't be copied to the file", file=str(disk.file), error=str(error))
                 await trio.sleep(CHECKPOINT_RETRY)

@@ -1,148 +1,202 @@
-"""The writer thread: everything that was asked for meanwhile becomes one group, with one disk flush.
+"""Group commit: everything that was asked for meanwhile becomes one group, with one disk flush.
 
-A group is judged in the trio thread, each transaction against the state as of the one before it, and
-handed to the writer as one statement's parameters. It comes back in one call (`publish`, run in the
-trio thread), which wakes everybody who waits. One group is under way at a time, so what is
-published is all there is when the next one is judged. The two threads share the interpreter's lock, and
-passing it back and forth costs more than writing a row: so the first of a group lets everybody else who
-can run go first, which makes groups as large as the load has them.
-Between groups the writer does a bounded piece of housekeeping.
+A group is judged here, each transaction against the state as of the one before it, and sent to the
+process that writes as one statement's parameters. Its answer is made known in one call (`publish`),
+which wakes everybody who waits. One group is under way at a time, so what is published is all there is
+when the next one is judged. The first of a group lets everybody else who can run go first, which makes
+groups as large as the load has them.
+
+Should the process die (killed for its memory, say), another one takes its place. Only it writes, so
+the newest revision in the file tells what became of the group under way: it is published if it is
+there, and sent again if it isn't.
 """
 
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from queue import SimpleQueue
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-import apsw
 import trio
 
+from kubrick_kernel.log import get_logger
 from kubrick_kernel.store import Committed, Item, Op, StoreError
 from kubrick_kernel.transaction import evaluate
-from kubrick_store_sqlite.disk import SHIFT, Disk, Parameters
+from kubrick_store_sqlite.child import Child
+from kubrick_store_sqlite.disk import Disk
+from kubrick_store_sqlite.pen import SHIFT, Parameters
 
+log = get_logger("store-sqlite")
 GROUP = 500
 """Transactions per group at most, so that the first one's answer doesn't wait for ever."""
-STEP = 0.002
-"""Seconds a step of housekeeping should take."""
+ATTEMPTS = 3
+"""Processes in a row that may die over the same work."""
 
 
 class Transaction:
     """One commit under way: what is asked, who waits, and the answer."""
 
-    __slots__ = ("committed", "deadlines", "error", "ops", "task")
+    __slots__ = ("_task", "committed", "deadlines", "error", "ops")
 
     def __init__(self, ops: Sequence[Op], deadlines: Mapping[bytes, float]) -> None:
         self.ops = ops
         self.deadlines = deadlines
         self.committed: Committed | None = None
         self.error: Exception | None = None
-        self.task: trio.lowlevel.Task | None = None
+        self._task: trio.lowlevel.Task | None = None
+
+    async def sleep(self) -> None:
+        """Until `wake`, cancelled or not."""
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(_not_now)
+
+    def wake(self) -> None:
+        """No harm is done if it doesn't sleep."""
+        task, self._task = self._task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+
+class Group:
+    """What is to be committed, the revision after it, and the rows to write."""
+
+    __slots__ = ("revision", "rows", "transactions")
+
+    def __init__(self, transactions: list[Transaction], revision: int) -> None:
+        self.transactions = transactions
+        self.revision = revision
+        self.rows: Parameters = []
 
 
 class Order:
-    """Something else for the writer thread to do between groups."""
+    """Something else to do between groups."""
 
-    __slots__ = ("done", "error", "function")
+    __slots__ = ("argument", "done", "error", "verb")
 
-    def __init__(self, function: Callable[[], object]) -> None:
-        self.function = function
-        self.error: Exception | None = None
+    def __init__(self, verb: str, argument: int | None) -> None:
+        self.verb = verb
+        self.argument = argument
+        self.error: StoreError | None = None
         self.done = trio.Event()
 
 
-Group = tuple[list[Transaction], int, Parameters]
-"""What is to be committed, the revision after it, and the rows to write."""
-
-
 class Writer:
-    """The thread and its queue. `items` is the published state, `published()` its revision."""
+    """Groups and orders on their way. `items` is the published state, `published()` its revision,
+    `written()` the newest in the file."""
 
     def __init__(
         self,
         disk: Disk,
-        swept: tuple[int, int],
+        child: Child,
         items: Mapping[bytes, Item],
         published: Callable[[], int],
         publish: Callable[[list[Transaction], int], None],
+        written: Callable[[], Awaitable[int]],
     ) -> None:
+        self.child = child
         self._disk = disk
-        self._swept, self._line = swept
         self._items = items
         self._published = published
         self._publish = publish
-        self._stride = 64
+        self._written = written
         self._waiting: list[Transaction] = []
-        """Asked for, and not yet with the writer."""
+        """Asked for, and not yet sent."""
+        self._under_way: deque[Group | Order] = deque()
+        """Sent, or to be sent once there is a process again, and not yet answered."""
         self._busy = False
-        self._idle = trio.lowlevel.ParkingLot()
-        self._queue: SimpleQueue[Group | Order | None] = SimpleQueue()
-        self._token = trio.lowlevel.current_trio_token()
-        self._open = True
-        self._ended = trio.Event()
-        self._thread = threading.Thread(target=self._run, name="store-sqlite", daemon=True)
-        self._thread.start()
+        """Whether there is a group among them."""
+        self._replacing = False
+        self._deaths = 0
+        """Since the last answer."""
+        self._closed: str | None = None
+        """Why nothing more is taken."""
+        self._ending = False
+        """Whether nothing more can be sent."""
+        self._resting = trio.lowlevel.ParkingLot()
 
     async def commit(self, transaction: Transaction) -> Committed:
         """Have a transaction committed. Once begun it is seen to its end, cancelled or not."""
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
-        transaction.task = trio.lowlevel.current_task()
         waiting = self._waiting
         waiting.append(transaction)
         if self._busy or len(waiting) > 1:
-            await trio.lowlevel.wait_task_rescheduled(_not_now)
+            await transaction.sleep()
         if transaction.committed is None and transaction.error is None:
             # This one leads the next group.
             await trio.lowlevel.cancel_shielded_checkpoint()
-            self._hand_over()
-            await trio.lowlevel.wait_task_rescheduled(_not_now)
+            if self._send_group():
+                await transaction.sleep()
         if transaction.error is not None:
             raise transaction.error
         assert transaction.committed is not None
         return transaction.committed
 
-    async def order(self, function: Callable[[], object]) -> None:
-        """Have a short function run in the writer thread between groups."""
+    async def draw_line(self, revision: int) -> None:
+        """Forget, in time, what is only needed for revisions before `revision`."""
+        await self._order("draw_line", revision)
+
+    async def finish_checkpoint(self) -> None:
+        """Copy the last few pages of the write-ahead log to the file, so that it begins anew."""
+        await self._order("finish_checkpoint", None)
+
+    async def run(self) -> None:
+        """Take answers until `stop`, being cancelled or not, and see the process to its end. Raises
+        StoreError if no process can be kept alive; everybody who waits has been told by then."""
+        with trio.CancelScope(shield=True):
+            try:
+                while True:
+                    await self._take_answers()
+                    if self._ending:
+                        return
+                    await self._replace()
+            except Exception as error:  # whatever it is: nobody may wait for ever
+                self._give_up(self._bare(error))
+                raise
+            finally:
+                await self.child.end()
+
+    async def stop(self) -> None:
+        """Finish what was asked for, and have `run` return."""
+        self._closed = self._closed or "it is closed"
+        while self._busy or self._waiting or self._under_way or self._replacing:
+            await self._resting.park()
+        self._ending = True
+        self.child.hang_up()
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise StoreError(f"store {self._disk.file}: {self._closed}")
+
+    async def _order(self, verb: str, argument: int | None) -> None:
         self._check_open()
-        order = Order(function)
-        self._queue.put(order)
+        order = Order(verb, argument)
+        self._send(order)
         with trio.CancelScope(shield=True):
             await order.done.wait()
         if order.error is not None:
             raise order.error
 
-    def sweep_to(self, line: int) -> None:
-        """An order: forget what is only needed for revisions before `line`."""
-        self._disk.draw_line(line)
-        self._line = max(self._line, line)
-
-    async def stop(self) -> None:
-        """Finish what was asked for and end the thread."""
-        self._open = False
-        while self._busy or self._waiting:
-            await self._idle.park()
-        self._queue.put(None)
-        await self._ended.wait()
-        self._thread.join()
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise StoreError("the store is closed")
-
-    def _hand_over(self) -> None:
-        """Judge whatever waits and give it to the writer."""
+    def _send_group(self) -> bool:
+        """Judge whatever waits and send it; False if it has been answered already."""
         waiting = self._waiting
-        group, self._waiting = (waiting, []) if len(waiting) <= GROUP else (waiting[:GROUP], waiting[GROUP:])
+        transactions, self._waiting = (waiting, []) if len(waiting) <= GROUP else (waiting[:GROUP], waiting[GROUP:])
+        group = self._judged(transactions)
+        self._busy = True
+        if not group.rows or self._ending:
+            self._take_back(group, f"not committed: {self._closed}" if group.rows else None)
+            self._resting.unpark_all()
+            return False
+        self._send(group)
+        return True
+
+    def _judged(self, transactions: list[Transaction]) -> Group:
         revision = self._published()
+        group = Group(transactions, revision)
         changed: dict[bytes, Item | None] = {}
         items = self._items
 
         def current(key: bytes) -> Item | None:
             return changed[key] if key in changed else items.get(key)
 
-        rows: Parameters = []
-        for transaction in group:
+        for transaction in transactions:
             try:
                 committed = evaluate(transaction.ops, current, revision + 1)
             except Exception as error:
@@ -151,79 +205,105 @@ class Writer:
             transaction.committed = committed
             if committed.events:
                 revision = committed.revision
-                _add_rows(rows, committed, transaction.deadlines)
+                _add_rows(group.rows, committed, transaction.deadlines)
                 for event in committed.events:
                     changed[event.key] = event.item
-        self._busy = True
-        self._queue.put((group, revision, rows))
+        group.revision = revision
+        return group
 
-    def _take_back(self, group: list[Transaction], revision: int, error: Exception | None) -> None:
-        """In the trio thread again: tell everybody, and wake who leads the next group."""
+    def _send(self, request: Group | Order) -> None:
+        self._under_way.append(request)
+        if not self._replacing:
+            if isinstance(request, Group):
+                self.child.ask("append", request.rows)
+            else:
+                self.child.ask(request.verb, request.argument)
+
+    async def _take_answers(self) -> None:
+        """Until there won't be any more from this process."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.child.send_rest)
+            while (answer := await self.child.receive()) is not None:
+                error, self._disk.wal_pages = answer
+                self._deaths = 0
+                request = self._under_way[0]
+                if isinstance(request, Group):
+                    self._take_back(request, None if error is None else f"not committed: {error}")
+                else:
+                    self._done(request, error)
+                self._under_way.popleft()
+                self._resting.unpark_all()
+            nursery.cancel_scope.cancel()
+
+    async def _replace(self) -> None:
+        """Start another process and give it what the last one left undone."""
+        self._replacing = True
+        reason = f"the process that writes to it ended with status {await self.child.end()}"
+        self._deaths += bool(self._under_way)
+        self._take_back_what_is_written(await self._written())
+        while True:
+            if self._deaths >= ATTEMPTS:
+                raise StoreError(f"store {self._disk.file}: {reason}, {ATTEMPTS} times in a row")
+            log.warning("writing goes on in another process", store=str(self._disk.file), reason=reason)
+            try:
+                await self.child.start()
+                await self.child.locked()
+                self._disk.wal_pages = await self.child.opened()
+                break
+            except StoreError as error:
+                await self.child.end()
+                reason = self._bare(error)
+                self._deaths += 1
+        self._replacing = False
+        left, self._under_way = self._under_way, deque()
+        for request in left:
+            self._send(request)
+        self._resting.unpark_all()
+
+    def _take_back_what_is_written(self, revision: int) -> None:
+        """Nothing is added to the file while there is no process, so what isn't there can be sent again."""
+        for request in self._under_way:
+            if isinstance(request, Group) and request.revision <= revision:
+                self._under_way.remove(request)
+                self._deaths = 0
+                self._take_back(request, None)
+                break
+
+    def _give_up(self, reason: str) -> None:
+        """Nothing will be answered any more."""
+        self._closed = reason
+        self._ending, self._replacing = True, False
+        left, self._under_way = self._under_way, deque()
+        for request in left:
+            if isinstance(request, Group):
+                self._take_back(request, f"not known whether committed: {reason}")
+            else:
+                self._done(request, reason)
+        self._resting.unpark_all()
+
+    def _take_back(self, group: Group, error: str | None) -> None:
+        """A group's answer is known: tell everybody, and wake who leads the next one."""
+        revision = group.revision
         if error is not None:
             # Refusals too may rest on what was not written.
-            for transaction in group:
+            for transaction in group.transactions:
                 transaction.committed = None
-                transaction.error = StoreError(f"store {self._disk.file}: not committed: {error}")
+                transaction.error = StoreError(f"store {self._disk.file}: {error}")
             revision = self._published()
         self._busy = False
-        self._publish(group, revision)
+        self._publish(group.transactions, revision)
+        for transaction in group.transactions:
+            transaction.wake()
         if self._waiting:
-            leader = self._waiting[0].task
-            assert leader is not None
-            trio.lowlevel.reschedule(leader)
-        else:
-            self._idle.unpark_all()
+            self._waiting[0].wake()
 
-    # The writer thread
-
-    def _run(self) -> None:
-        queue = self._queue
-        while True:
-            sweeping = self._swept < self._line
-            if not sweeping or queue.qsize():
-                work = queue.get()
-                if work is None:
-                    break
-                if isinstance(work, Order):
-                    self._obey(work)
-                else:
-                    self._write(*work)
-            if sweeping:
-                self._sweep()
-        self._token.run_sync_soon(self._ended.set)
-
-    def _write(self, group: list[Transaction], revision: int, rows: Parameters) -> None:
-        error = None
-        try:
-            if rows:
-                self._disk.append(rows)
-        except Exception as reason:  # whatever it is: nobody may wait for ever
-            error = reason
-        self._token.run_sync_soon(self._take_back, group, revision, error)
-
-    def _obey(self, order: Order) -> None:
-        try:
-            order.function()
-        except apsw.Error as error:
+    def _done(self, order: Order, error: str | None) -> None:
+        if error is not None:
             order.error = StoreError(f"store {self._disk.file}: {error}")
-        except Exception as error:
-            order.error = error
-        self._token.run_sync_soon(order.done.set)
+        order.done.set()
 
-    def _sweep(self) -> None:
-        """One step towards the line, as long as it has been found to take about `STEP`."""
-        until = min(self._line, self._swept + self._stride)
-        begin = time.perf_counter()
-        try:
-            self._disk.sweep(until)
-        except apsw.Error:
-            self._line = self._swept  # a full disk, say; the next compaction begins here again
-            return
-        self._swept = until
-        if time.perf_counter() - begin > STEP:
-            self._stride = max(self._stride // 2, 1)
-        else:
-            self._stride = min(self._stride * 2, 1024)
+    def _bare(self, error: Exception) -> str:
+        return str(error).removeprefix(f"store {self._disk.file}: ")
 
 
 def _add_rows(rows: Parameters, committed: Committed, deadlines: Mapping[bytes, float]) -> None:
