@@ -276,16 +276,6 @@ async def test_a_pod_under_two_budgets_stays(api: Cluster) -> None:
     )
 
 
-async def test_a_budget_that_selects_nothing_in_particular_guards_nothing(api: Cluster) -> None:
-    await running(api, allowed=0)
-    budget = await api.client.get(BUDGETS, "b", "default")
-    await api.client.delete(BUDGETS, "b", "default")
-    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}
-    await api.client.create(BUDGETS, {**body, "spec": {**budget["spec"], "selector": {}}}, "default")
-    await evict(api)
-    assert "deletionTimestamp" in (await api.client.get(PODS, "web", "default"))["metadata"]
-
-
 async def test_a_binding_names_a_node(api: Cluster) -> None:
     await api.client.create(PODS, build.pod(), "default")
     body = {**binding(""), "target": {"kind": "Pod"}}

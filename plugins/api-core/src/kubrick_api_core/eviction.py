@@ -24,6 +24,12 @@ from kubrick_kernel import rfc3339
 BUDGETS = GVR("policy", "v1", "poddisruptionbudgets")
 BUDGET = GVR("policy", "v1", "poddisruptionbudget")
 """How refusals call it."""
+POD = GVR("", "v1", "Pod")
+MISMATCHES = (
+    ("uid", "UID", "deleted and then recreated"),
+    ("resourceVersion", "ResourceVersion", "modified"),
+)
+SYNC_FAILED = "SyncFailed"
 BLOCKED = "Cannot evict pod as it would violate the pod's disruption budget."
 MAX_DISRUPTED = 2000
 ATTEMPTS = 20
@@ -132,8 +138,8 @@ def budgets_of(reader: Reader, pod: Object) -> list[Object]:
 
 
 def _selects(selector: Object | None, labels: dict[str, str]) -> bool:
-    """An empty selector that crept in matches nothing, and one that makes no sense doesn't either."""
-    if not selector or not (selector.get("matchLabels") or selector.get("matchExpressions")):
+    """No selector matches nothing, and one that makes no sense doesn't either; an empty one matches every pod."""
+    if selector is None:
         return False
     try:
         return from_label_selector(selector).matches(labels)
@@ -179,10 +185,7 @@ def spending(pod: str, now: datetime) -> Callable[[Object], Object]:
                 BUDGET, name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
             )
         if allowed == 0:
-            raise blocked(
-                f"The disruption budget {name} needs {status.get('desiredHealthy', 0)} healthy pods and has "
-                f"{status.get('currentHealthy', 0)} currently"
-            )
+            raise blocked(_why(name, status))
         status["disruptionsAllowed"] = allowed - 1
         if allowed == 1:
             _used_up(status, now)
@@ -190,6 +193,21 @@ def spending(pod: str, now: datetime) -> Callable[[Object], Object]:
         return budget
 
     return change
+
+
+def _why(name: str, status: Object) -> str:
+    """Why no disruption is allowed. What is counted isn't trustworthy when the budget couldn't be kept."""
+    head = f"The disruption budget {name}"
+    allowed = (c for c in status.get("conditions") or () if c.get("type") == "DisruptionAllowed")
+    condition: Object = next(allowed, {})
+    told = condition.get("message") if condition.get("status") == "False" else ""
+    healthy, desired = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
+    if told and condition.get("reason") == SYNC_FAILED:
+        return f"{head} does not allow evicting pods currently because it failed sync: {told}"
+    if healthy <= desired:
+        return f"{head} needs {desired} healthy pods and has {healthy} currently"
+    tail = f" ({condition.get('reason', '')}): {told}" if told else ""
+    return f"{head} does not allow evicting pods currently{tail}"
 
 
 def _used_up(status: Object, now: datetime) -> None:
@@ -215,11 +233,11 @@ def blocked(why: str, retry_after: int = 0) -> StatusError:
 
 async def _mark(call: Call, storage: Storage, now: datetime, preconditions: dict[str, Any]) -> Object:
     def change(pod: Object) -> Object:
-        for field, kind in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        for field, kind, happened in MISMATCHES:
             asked, found = preconditions.get(field), pod["metadata"].get(field)
             if asked and asked != found:
-                why = f"Precondition failed: {kind} in precondition: {asked}, {kind} in object meta: {found}"
-                raise conflict(PODS, call.name, why)
+                why = f"the {kind} in the precondition ({asked}) does not match the {kind} in record ({found})."
+                raise conflict(POD, call.name, f"{why} The object might have been {happened}")
         set_condition(pod.setdefault("status", {}), dict(DISRUPTION_TARGET), now)
         return pod
 
