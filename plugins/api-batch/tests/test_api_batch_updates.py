@@ -307,3 +307,17 @@ async def test_a_suspended_job_is_resized_through_the_api() -> None:
         made = cron()
         made |= {"apiVersion": "batch/v1", "kind": "CronJob"}
         assert (await cluster.client.create(CRON_JOBS, made, "default"))["metadata"]["generation"] == 1
+
+
+LABELLED = {"metadata": {"labels": {"a": "b"}}, "spec": {"suspend": True}, "status": {"active": None}}
+
+
+async def test_labels_may_come_along_with_a_status_and_a_spec_may_not() -> None:
+    async with run_cluster("api") as cluster:
+        body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "c"}, "spec": {"template": PODS}}
+        await cluster.client.create(JOBS, body, "default")
+        await cluster.client.create(CRON_JOBS, {**cron(), "apiVersion": "batch/v1", "kind": "CronJob"}, "default")
+        for resource in (JOBS, CRON_JOBS):
+            after = await cluster.client.patch(resource, "c", LABELLED, "default", subresource="status")
+            assert after["metadata"]["labels"]["a"] == "b"
+            assert (after["spec"]["suspend"], after["metadata"]["generation"]) == (False, 1)

@@ -176,6 +176,10 @@ async def issue(cluster: Cluster) -> None:
         'status.certificate: Invalid value: "<certificate data>": only CERTIFICATE PEM blocks are allowed, found '
         '"CERTIFICATE REQUEST"'
     )
+    for subresource in ("status", "approval"):
+        patch = {"metadata": {"labels": {"by": subresource}}, "spec": {"signerName": "x"}}
+        after = await patched(cluster, patch, subresource)
+        assert (after["metadata"]["labels"], after["spec"]["signerName"]) == ({"by": subresource}, "a.io/b")
     after = await patched(cluster, {"spec": {"signerName": "x"}, "status": {"certificate": "eA=="}}, "")
     assert (after["spec"]["signerName"], "certificate" in after["status"]) == ("a.io/b", False)
 

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from kubrick_api.formats import PERCENT_RULE
+from kubrick_api_policy import POD_DISRUPTION_BUDGETS as BUDGETS
 from kubrick_api_policy.budgets import PodDisruptionBudgetStrategy
+from kubrick_testing import run_cluster
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,14 @@ CONDITION = {"type": "A", "status": "True", "reason": "R", "message": "", "lastT
 def test_a_status(status: dict[str, Any], wrong: list[str]) -> None:
     errors = PodDisruptionBudgetStrategy().validate_status_update({"status": status}, {})
     assert [str(error) for error in errors] == wrong
+
+
+async def test_labels_may_come_along_with_a_status_and_a_spec_may_not() -> None:
+    async with run_cluster("api") as cluster:
+        body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}
+        await cluster.client.create(BUDGETS, {**body, "spec": {"minAvailable": 1}}, "default")
+        counted = {"disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1, "expectedPods": 2}
+        patch = {"metadata": {"labels": {"a": "b"}}, "spec": {"minAvailable": 2}, "status": counted}
+        after = await cluster.client.patch(BUDGETS, "b", patch, "default", subresource="status")
+        assert (after["metadata"]["labels"], after["spec"]["minAvailable"]) == ({"a": "b"}, 1)
+        assert after["status"] == counted

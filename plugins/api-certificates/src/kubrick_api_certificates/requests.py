@@ -5,7 +5,7 @@ from typing import Any
 
 from kubrick_api.cells import NONE, age
 from kubrick_api.errors import FieldError
-from kubrick_api.resource import Object, Strategy, keep_all_but_status
+from kubrick_api.resource import Object, Strategy
 from kubrick_api.storage import WriteContext
 from kubrick_api.table import human_duration
 from kubrick_api_certificates.request_validation import (
@@ -40,12 +40,13 @@ class SigningRequestStrategy(Strategy):
             spec["extra"] = {key: list(values) for key, values in user.extra.items()}
 
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
-        super().prepare_for_update(obj, old, context)
+        """Labels and annotations may come along with a status."""
+        obj["spec"] = old["spec"]
         if context.subresource == "status":
             keep_decisions(obj, old)
             stamp(obj, old, context)
         else:
-            obj["spec"] = old["spec"]
+            obj["status"] = old.get("status") or {}
 
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         """Any name will do."""
@@ -91,9 +92,8 @@ class ApprovalStrategy(SigningRequestStrategy):
 
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
         stamp(obj, old, context)
-        conditions = (obj.get("status") or {}).get("conditions") or []
-        keep_all_but_status(obj, old)
-        obj["status"] = dict(old.get("status") or {})
+        conditions = conditions_of(obj)
+        obj["spec"], obj["status"] = old["spec"], dict(old.get("status") or {})
         set_conditions(obj, conditions)
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
