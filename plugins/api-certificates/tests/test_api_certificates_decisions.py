@@ -142,6 +142,9 @@ def test_a_signers_name(name: str, wrong: list[str]) -> None:
 
 async def test_each_door_through_the_api() -> None:
     async with run_cluster("api") as cluster:
+        with pytest.raises(StatusError) as caught:
+            await cluster.client.create(CSRS, csr(usages=None))
+        assert caught.value.message.endswith('"c" is invalid: spec.usages: Required value')
         await cluster.client.create(CSRS, csr())
         await decide(cluster)
         await issue(cluster)

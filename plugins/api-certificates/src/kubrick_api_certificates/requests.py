@@ -22,9 +22,8 @@ class SigningRequestStrategy(Strategy):
     has_status = True
 
     def default(self, obj: Object) -> None:
-        spec = obj.setdefault("spec", {})
-        if not spec.get("usages"):
-            spec["usages"] = ["digital signature", "key encipherment"]
+        """Usages have none: v1 wants them said."""
+        obj.setdefault("spec", {})
 
     def prepare_for_create(self, obj: Object, context: WriteContext) -> None:
         obj["status"] = {}
