@@ -157,6 +157,11 @@ def test_a_chain(text: bytes, why: str) -> None:
     assert certificate_flaw(encoded(text)) == why
 
 
+@pytest.mark.parametrize("body", ["QUJD=", "QUI", "QUI==", "QQ=", "QQ===", "QQ==QQ==", "Q", "QU-D", "Q\xc3\xa4=="])
+def test_what_is_no_base64_is_no_block(body: str) -> None:
+    assert pem.decode(f"-----BEGIN A-----\n{body}\n-----END A-----\n".encode()) is None
+
+
 @given(st.binary(max_size=40), st.sampled_from(["CERTIFICATE", "A B"]))
 def test_what_is_wrapped_comes_out(data: bytes, kind: str) -> None:
     found = pem.decode(b"junk\n" + wrapped(data, kind) + b"rest")
