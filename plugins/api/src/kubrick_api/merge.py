@@ -170,7 +170,7 @@ def merge_list(
             merged.append(without_directives(item))
         else:
             merged[at] = merge_map(item_kind, merged[at], item)
-    _check_keys(merged, merge_key)
+    _check_keys(old, merge_key)
     return in_order(merged, plain, old, merge_key)
 
 

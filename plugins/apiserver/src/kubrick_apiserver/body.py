@@ -24,12 +24,16 @@ class Unreadable(Exception):
 
 
 class Undecodable(Unreadable):
-    """It can be parsed, but not put into anything: YAML becomes JSON before anything is looked for, and numbers
-    are only read when they are wanted."""
+    """No JSON parser has seen it, or none complained: YAML becomes JSON before anything is looked for, protobuf
+    never does, and numbers are only read when they are wanted."""
 
     @property
     def decoding(self) -> str:
         return str(self)
+
+
+class Beyond(Undecodable):
+    """Nothing is wrong with it, but there is a limit that only this server has."""
 
 
 class Body(Protocol):
@@ -62,7 +66,7 @@ class WebBody:
             try:
                 return self._protobuf.decode(self.data)
             except MalformedProtobuf as error:
-                raise Unreadable(str(error)) from None
+                raise Undecodable(str(error)) from None
         if self.media != JSON:
             return self._read_yaml()
         try:
@@ -83,7 +87,7 @@ def _shallow(found: Any, data: bytes) -> Any:
     try:
         codec.check_depth(found, data)
     except StatusError as error:
-        raise Undecodable(error.message) from None
+        raise Beyond(error.message) from None
     return found
 
 
@@ -99,12 +103,12 @@ def _second_opinion(data: bytes, error: orjson.JSONDecodeError) -> Any:
     try:
         return _whole(json.loads(data.decode("utf-8", "replace"), parse_float=_finite, parse_int=_fitting))
     except RecursionError:
-        raise Undecodable(codec.TOO_DEEP) from None
+        raise Beyond(codec.TOO_DEEP) from None
 
 
 def _finite(text: str) -> float:
     if math.isinf(number := float(text)):
-        raise Undecodable(f"json: cannot unmarshal number {text} into Go value of type float64")
+        raise Beyond(f"json: cannot unmarshal number {text} into Go value of type float64")
     return number
 
 

@@ -12,6 +12,7 @@ from kubrick_api.names import GVK
 from kubrick_api.resource import Object, Resource
 from kubrick_api.schema import Type, strict_error, undecodable
 from kubrick_apiserver.body import Body, Unreadable, WebBody
+from kubrick_apiserver.malformed import untyped
 from kubrick_apiserver.negotiation import JSON, YAML, yaml_repetitions
 from kubrick_apiserver.options import WriteOptions
 
@@ -48,7 +49,7 @@ def receive(
     if obj is None and body.data:
         obj = {}  # a JSON null
     if type(obj) is not dict:
-        raise unrecognized(kind, _not_an_object(obj), body.data)
+        raise unrecognized(kind, untyped(obj), body.data)
     said, version = obj.get("kind"), obj.get("apiVersion")
     if said == kind.kind and version in also:
         obj["apiVersion"] = kind.api_version
@@ -96,26 +97,10 @@ def _summary(data: bytes) -> str:
     return text + " ..." if len(data) > SUMMARY else text
 
 
-def _not_an_object(value: object) -> str:
-    if value is None:
-        return "couldn't get version/kind; json parse error: unexpected end of JSON input"
-    found = {str: "string", bool: "bool", list: "array"}.get(type(value), "number")
-    return (
-        f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type "
-        'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-    )
-
-
 def expect_kind(registry: "Registry", kind: GVK, obj: Object, data: bytes) -> None:
     """Fill in kind and apiVersion where absent; refuse other ones."""
-    for name in ("kind", "apiVersion"):
-        if obj.get(name) is not None and not isinstance(obj[name], str):
-            found = {bool: "bool", list: "array", dict: "object"}.get(type(obj[name]), "number")
-            why = (
-                f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go struct field "
-                f".{name} of type string"
-            )
-            raise unrecognized(kind, why, data)
+    if why := untyped(obj):
+        raise unrecognized(kind, why, data)
     said = obj.get("kind") or kind.kind
     version = obj.get("apiVersion") or kind.api_version
     found_kind = GVK.of({"kind": said, "apiVersion": version})

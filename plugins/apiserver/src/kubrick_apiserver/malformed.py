@@ -5,15 +5,36 @@ Go's and stops where Go stops. It only runs on bodies that are already known to 
 """
 
 import re
+from typing import Any
+
+from kubrick_api.trouble import describe
 
 NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 SPACE = b" \t\r\n"
 END = "unexpected end of JSON input"
+NO_KIND = "couldn't get version/kind; json parse error: "
 DEPTH = 10_000
 
 
 class Malformed(Exception):
     """Carries Go's message."""
+
+
+def untyped(value: Any) -> str:
+    """Go's message for JSON that isn't an object with a text as its kind and another as its apiVersion, if they are
+    there at all; "" where it is."""
+    if value is None:
+        return f"{NO_KIND}{END}"
+    if not isinstance(value, dict):
+        return (
+            f"{NO_KIND}json: cannot unmarshal {describe(value, '')} into Go value of type "
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+        )
+    for name in ("kind", "apiVersion"):
+        if value.get(name) is not None and not isinstance(value[name], str):
+            found = describe(value[name], "")
+            return f"{NO_KIND}json: cannot unmarshal {found} into Go struct field .{name} of type string"
+    return ""
 
 
 def syntax_error(data: bytes) -> str:

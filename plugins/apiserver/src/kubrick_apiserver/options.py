@@ -22,9 +22,14 @@ from kubrick_api.errors import (
     show,
 )
 from kubrick_api.names import GVK
+from kubrick_api.trouble import describe
 from kubrick_api.validation import field_manager
+from kubrick_apiserver.malformed import untyped
 
 META = "meta.k8s.io"
+META_SCHEME = "pkg/apis/meta/internalversion/scheme/register.go:27"
+"""Where kube-apiserver knows the kinds of options from."""
+LARGEST = 2**63 - 1
 EXACT, NOT_OLDER_THAN = "Exact", "NotOlderThan"
 FOREGROUND, BACKGROUND, ORPHAN = "Foreground", "Background", "Orphan"
 Params = Mapping[str, str]
@@ -222,7 +227,7 @@ class DeleteOptions:
 
 def delete_options(params: Params, body: Any) -> DeleteOptions:
     """The body wins, as in Kubernetes, where the query is read only without one. Raises StatusError."""
-    if body:
+    if body or body in ([], "", False):  # an object without members leaves it all to the query
         options, dry_run = _from_body(body)
     elif params:
         dry_run = [params["dryRun"]] if "dryRun" in params else []
@@ -248,26 +253,33 @@ def delete_options(params: Params, body: Any) -> DeleteOptions:
 
 
 def _from_body(body: Any) -> tuple[DeleteOptions, list[str]]:
-    if not isinstance(body, dict) or body.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise _unreadable("decoded object cannot be converted to DeleteOptions")
+    if why := untyped(body):
+        raise _unreadable(why)
+    kind = body.get("kind") or "DeleteOptions"
+    if kind != "DeleteOptions":
+        version = body.get("apiVersion") or "v1"
+        raise _unreadable(f'no kind "{kind}" is registered for version "{version}" in scheme "{META_SCHEME}"')
     preconditions = _typed(body, "preconditions", dict, "v1.Preconditions") or {}
     dry_run = _typed(body, "dryRun", list, "[]string") or []
+    for each in dry_run:
+        _typed({"dryRun": each}, "dryRun", str, "string")
+    _typed(body, "ignoreStoreReadErrorWithClusterBreakingPotential", bool, "bool")
     options = DeleteOptions(
         _typed(body, "gracePeriodSeconds", int, "int64"),
         _typed(body, "propagationPolicy", str, "v1.DeletionPropagation") or "",
         _typed(body, "orphanDependents", bool, "bool"),
-        _typed(preconditions, "uid", str, "types.UID") or "",
-        _typed(preconditions, "resourceVersion", str, "string") or "",
+        _typed(preconditions, "uid", str, "types.UID", "Preconditions.preconditions") or "",
+        _typed(preconditions, "resourceVersion", str, "string", "Preconditions.preconditions") or "",
     )
     return options, dry_run
 
 
-def _typed(body: dict[str, Any], name: str, kind: type, go_type: str) -> Any:
+def _typed(body: dict[str, Any], name: str, kind: type, go_type: str, struct: str = "DeleteOptions") -> Any:
     value = body.get(name)
-    if value is None or type(value) is kind:
+    if value is None or (type(value) is kind and not (isinstance(value, int) and abs(value) > LARGEST)):
         return value
-    found = {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(value), "number")
-    raise _unreadable(f"json: cannot unmarshal {found} into Go struct field DeleteOptions.{name} of type {go_type}")
+    found = describe(value, go_type)
+    raise _unreadable(f"json: cannot unmarshal {found} into Go struct field {struct}.{name} of type {go_type}")
 
 
 def _unreadable(message: str) -> StatusError:

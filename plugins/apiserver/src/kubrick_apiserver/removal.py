@@ -18,7 +18,7 @@ from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, WriteContext
 from kubrick_apiserver import read, transaction
 from kubrick_apiserver.answer import Answer
-from kubrick_apiserver.body import Body, Unreadable
+from kubrick_apiserver.body import Beyond, Body, Unreadable
 from kubrick_apiserver.options import FOREGROUND, ORPHAN, DeleteOptions, delete_options, list_options
 from kubrick_kernel import Conflict, Delete, Item, rfc3339
 
@@ -155,12 +155,13 @@ async def delete(registry: "Registry", resource: Resource, call: Call, body: Bod
 
 
 def read_options(body: Body) -> Object | None:
-    """The DeleteOptions in a body, if there is one. Raises 500, as kube-apiserver does."""
+    """The DeleteOptions in a body, if there is one. Raises 500 where kube-apiserver does: it passes its decoder's
+    error on as it is."""
     try:
         options: Object | None = body.read()
+    except Beyond as error:
+        raise bad_request(str(error)) from None
     except Unreadable as error:
-        if str(error) == codec.TOO_DEEP:  # a limit that only we have
-            raise bad_request(str(error)) from None
         raise StatusError(500, "", error.decoding) from None
     return options
 
@@ -278,8 +279,9 @@ def _shown(options: DeleteOptions) -> Object:
 
 async def delete_collection(registry: "Registry", resource: Resource, call: Call, body: Body) -> Answer:
     """DELETE of all objects that a selection matches; answers with the list of what they were."""
+    selection = list_options(call.params)
     options = delete_options(call.params, read_options(body))
-    found = await read.page(registry, resource, call, list_options(call.params))
+    found = await read.page(registry, resource, call, selection)
     objects = []
     for item in found.items:
         obj = registry.decode(resource, item)
