@@ -25,7 +25,7 @@ from kubrick_apiserver.registry import Registry
 from kubrick_apiserver.request_info import parse_target
 from kubrick_apiserver.web import Request
 from kubrick_kernel import Kernel
-from kubrick_testing import run_cluster
+from kubrick_testing import faults, run_cluster
 
 ADMIN = UserInfo("kubernetes-admin", groups=("system:masters", "system:authenticated"))
 POD = {"containers": [{"name": "c", "image": "i"}]}
@@ -165,12 +165,6 @@ def body_of(one: Sent, catalog: Catalog) -> bytes:
     return spoiled(data, one.cuts)
 
 
-def permitted(method: str, media: str, error: StatusError) -> bool:
-    """kube-apiserver, too, answers DeleteOptions that it can't read and patch directives that it doesn't know
-    with 500, without a reason."""
-    return not error.reason and (method == "DELETE" or media == "application/strategic-merge-patch+json")
-
-
 class Server:
     """A server's resource handler, with one object of each kind in it."""
 
@@ -195,12 +189,13 @@ class Server:
         if method == "GET" and "watch" in query and not info.name:
             info = parse_target(method, f"{path}?watch=1")[3]
         data = body if isinstance(body, bytes) else orjson.dumps(body)
+        asked = faults.Asked(method, info.resource, info.subresource, query, media, self.read(data, media))
         headers = {"content-type": media, "accept": accept}
         try:
             response = await self.handler(Request(method, path, query, headers, data, info, ADMIN, {}))
         except StatusError as error:
             orjson.dumps(error.status())
-            if error.code >= 500 and not (error.code == 504 or permitted(method, media, error)):
+            if error.code >= 500 and not faults.known(asked, error.code, error.reason, error.message):
                 raise
             return error.code
         if not isinstance(response.body, bytes | list):
@@ -208,6 +203,15 @@ class Server:
                 with trio.move_on_after(0):
                     await stream.next()
         return response.status
+
+    def read(self, data: bytes, media: str) -> Any:
+        """A body, for the list of faults that are known."""
+        if media not in (YAML, PROTOBUF) or not data:
+            return faults.body_of(data)
+        try:
+            return load_yaml(data) if media == YAML else Protobuf(self.catalog).decode(data)
+        except ValueError:
+            return faults.UNREADABLE
 
     async def try_all(self, requests: list[Sent]) -> None:
         await self.fill()
