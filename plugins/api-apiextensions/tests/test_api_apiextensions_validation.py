@@ -8,7 +8,7 @@ import pytest
 from kubrick_api.formats import DNS1035_RULE
 from kubrick_api.merge import json_merge
 from kubrick_api_apiextensions.definitions import CustomResourceDefinitionStrategy
-from kubrick_api_apiextensions.structural import QUADRATIC, validate_schema
+from kubrick_api_apiextensions.structural import validate_schema
 
 Object = dict[str, Any]
 VERSION = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
@@ -64,9 +64,34 @@ def version(**fields: Any) -> Object:
         (version(schema=None), [f"{V}.schema.openAPIV3Schema: Required value: schemas are required"]),
         (
             version(deprecationWarning=""),
+            [f'{V}.deprecationWarning: Invalid value: "": can only be set for deprecated versions'],
+        ),
+        (
+            version(deprecated=True, deprecationWarning=""),
+            [f'{V}.deprecationWarning: Invalid value: "": must not be an empty string'],
+        ),
+        (
+            version(deprecated=True, deprecationWarning=f"{'é' * 128}\a"),
             [
-                f'{V}.deprecationWarning: Invalid value: "": can only be set for deprecated versions',
-                f'{V}.deprecationWarning: Invalid value: "": must not be an empty string',
+                f'{V}.deprecationWarning: Invalid value: "{"é" * 128}\\a": must be <= 256 characters long',
+                f'{V}.deprecationWarning: Invalid value: "{"é" * 128}\\a": must only contain printable UTF-8 '
+                "characters; non-printable character found at index 256",
+            ],
+        ),
+        (version(subresources={"scale": {"specReplicasPath": ".spec.x[0]", "statusReplicasPath": ".status.x"}}), []),
+        (
+            version(selectableFields=[{"jsonPath": path} for path in (".spec.a", "", ".spec.b", ".spec[0]", ".", "x")]),
+            [
+                'spec.selectableFields[0].jsonPath: Invalid value: ".spec.a": is an invalid path: does not refer to a '
+                "valid field",
+                "spec.selectableFields[1].jsonPath: Required value",
+                'spec.selectableFields[2].jsonPath: Invalid value: ".spec.b": is an invalid path: does not refer to a '
+                "valid field",
+                'spec.selectableFields[3].jsonPath: Invalid value: ".spec[0]": is an invalid path: does not refer to a '
+                "valid field",
+                'spec.selectableFields[4].jsonPath: Invalid value: ".": is an invalid path: unexpected end of '
+                "JSON path",
+                'spec.selectableFields[5].jsonPath: Invalid value: "x": is an invalid path: expected [ or . but got: x',
             ],
         ),
         (
@@ -141,83 +166,8 @@ def test_names_are_fixed_once_they_are_served() -> None:
     ]
 
 
-def schema(**fields: Any) -> Object:
-    return {"type": "object", "properties": {"spec": {"type": "object", **fields}}}
-
-
-S = "s.properties[spec]"
-
-
-@pytest.mark.parametrize(
-    ("given", "wrong"),
-    [
-        (
-            schema(
-                properties={
-                    "port": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
-                    "raw": {"x-kubernetes-preserve-unknown-fields": True},
-                    "tags": {"type": "object", "additionalProperties": {"type": "string"}},
-                    "ends": {
-                        "type": "array",
-                        "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
-                        "x-kubernetes-list-type": "map",
-                        "x-kubernetes-list-map-keys": ["name"],
-                    },
-                },
-                oneOf=[{"required": ["port"]}, {"properties": {"raw": {"minProperties": 1}}}],
-            ),
-            [],
-        ),
-        ({}, ["s.type: Required value: must not be empty at the root"]),
-        ({"type": "string"}, ['s.type: Invalid value: "string": must be object at the root']),
-        (
-            schema(properties={"a": {}, "b": {"type": "array"}, "c": {"type": "array", "items": {}}}),
-            [
-                f"{S}.properties[a].type: Required value: must not be empty for specified object fields",
-                f"{S}.properties[b].items: Required value: must be specified",
-                f"{S}.properties[c].items.type: Required value: must not be empty for specified array items",
-            ],
-        ),
-        (
-            schema(uniqueItems=True, additionalProperties=False, **{"$ref": "x"}),
-            [
-                f"{S}.uniqueItems: Forbidden: {QUADRATIC}",
-                f"{S}.additionalProperties: Forbidden: additionalProperties cannot be set to false",
-                f"{S}.$ref: Forbidden: ref is not supported",
-            ],
-        ),
-        (
-            schema(anyOf=[{"type": "object", "properties": {"x": {"minLength": 1}}}]),
-            [
-                f"{S}.anyOf[0].type: Forbidden: must be empty to be structural",
-                f"{S}.properties[x]: Required value: because it is defined in {S}.anyOf[0].properties[x]",
-            ],
-        ),
-        (
-            schema(**{"x-kubernetes-list-type": "set", "x-kubernetes-map-type": "x"}),
-            [
-                f'{S}.type: Invalid value: "object": must be array if x-kubernetes-list-type is specified',
-                f'{S}.x-kubernetes-map-type: Unsupported value: "x": supported values: "granular", "atomic"',
-            ],
-        ),
-        (
-            {
-                "type": "object",
-                "properties": {"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}},
-            },
-            [
-                "s.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but "
-                "metadata is implicitly specified"
-            ],
-        ),
-    ],
-)
-def test_a_schema(given: Object, wrong: list[str]) -> None:
-    assert [str(error) for error in validate_schema(given, "s")] == wrong
-
-
 AT = "at.x-kubernetes-validations[0]"
-SPEC = {
+SPEC: Object = {
     "type": "object",
     "properties": {
         "replicas": {"type": "integer"},
@@ -406,25 +356,3 @@ def test_what_all_versions_say_is_complained_of_once() -> None:
         f"spec.versions[0].{listed}",
         f"spec.versions[1].schema.{alone}",
     ]
-
-
-@pytest.mark.parametrize(
-    ("part", "default", "wrong"),
-    [
-        ({"type": "integer"}, "a", [': Invalid value: "string":  in body must be of type integer: "string"']),
-        ({"type": "number"}, 1, []),
-        ({"x-kubernetes-int-or-string": True}, "http", []),
-        ({"type": "boolean"}, 1, [': Invalid value: "integer":  in body must be of type boolean: "integer"']),
-        (SPEC, {"replicas": 1, "tags": {"a": "b"}, "parts": [{"size": 1}]}, []),
-        (SPEC, {"other": 1}, [': Invalid value: {"other":1}: must not have unknown fields']),
-        ({**SPEC, "x-kubernetes-preserve-unknown-fields": True}, {"other": 1}, []),
-        (
-            SPEC,
-            {"parts": [{"size": "big"}]},
-            ['.parts[0].size: Invalid value: "string": parts[0].size in body must be of type integer: "string"'],
-        ),
-    ],
-)
-def test_a_default_fits_its_schema(part: Object, default: Any, wrong: list[str]) -> None:
-    schema = {"type": "object", "properties": {"p": {**part, "default": default}}}
-    assert [str(error) for error in validate_schema(schema, "at")] == [f"at.properties[p].default{w}" for w in wrong]

@@ -6,12 +6,21 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from kubrick_api.conditions import condition_is
-from kubrick_api.errors import FieldError, forbidden_value, invalid_value, not_supported, required
+from kubrick_api.errors import (
+    FieldError,
+    duplicate,
+    forbidden_value,
+    invalid_value,
+    not_supported,
+    required,
+    too_many,
+)
 from kubrick_api.formats import dns1035_label, invalids
 from kubrick_api.resource import Object
 from kubrick_api.validation import IMMUTABLE, subdomain
 from kubrick_api.webhooks import validate_client_config
 from kubrick_api_apiextensions.authorities import authorities_flaw
+from kubrick_api_apiextensions.internal import shown_versions
 from kubrick_api_apiextensions.structural import validate_schema
 
 Errors = Iterator[FieldError]
@@ -26,7 +35,11 @@ PRESERVE = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true
 ONE_STORED = "must have exactly one version marked as storage version"
 MAX_SELECTABLE = 8
 PARTS = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
-_STEP = r"(\.[A-Za-z_][A-Za-z0-9_-]*|\[[^\]]+\])+"
+NOT_SCALAR = (
+    "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
+)
+NO_OWN_SCHEMA = "selectableFields may only be set when version.schema.openAPIV3Schema is not included"
+NO_SHARED_SCHEMA = "selectableFields may only be set when validations.schema is included"
 
 
 def validate_definition(obj: Object, old: Object | None = None) -> Errors:
@@ -44,12 +57,13 @@ def validate_definition_update(obj: Object, old: Object) -> Errors:
     """What may never change, and what may not once the resource is served."""
     spec, was = obj.get("spec") or {}, old.get("spec") or {}
     names, before = spec.get("names") or {}, was.get("names") or {}
-    fixed = [
+    fixed = []
+    if condition_is((old.get("status") or {}).get("conditions"), "Established"):
+        fixed = [("scope", spec.get("scope"), was.get("scope")), ("names.kind", names.get("kind"), before.get("kind"))]
+    fixed += [
         ("group", spec.get("group"), was.get("group")),
         ("names.plural", names.get("plural"), before.get("plural")),
     ]
-    if condition_is((old.get("status") or {}).get("conditions"), "Established"):
-        fixed += [("scope", spec.get("scope"), was.get("scope")), ("names.kind", names.get("kind"), before.get("kind"))]
     for at, new, kept in fixed:
         if new != kept:
             yield invalid_value(f"spec.{at}", new or "", IMMUTABLE)
@@ -72,18 +86,19 @@ def _spec(spec: Object, old: Object | None) -> Errors:
             yield required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required")
     hoisted = _hoisted(versions)
     for i, version in enumerate(versions):
-        yield from _version(version, hoisted, f"spec.versions[{i}]")
+        yield from _version(version, hoisted, has_status(version), f"spec.versions[{i}]")
     names = [version.get("name") for version in versions]
     if len(names) != len({*names}):
-        yield invalid_value("spec.versions", versions, "must contain unique version names")
+        yield invalid_value("spec.versions", shown_versions(versions, hoisted), "must contain unique version names")
     if sum(bool(version.get("storage")) for version in versions) != 1:
-        yield invalid_value("spec.versions", versions, ONE_STORED)
+        yield invalid_value("spec.versions", shown_versions(versions, hoisted), ONE_STORED)
     for name in ("plural", "singular", "kind", "listKind"):
         if not (spec.get("names") or {}).get(name):
             yield required(f"spec.names.{name}")
     yield from validate_names(spec.get("names") or {}, "spec.names")
     if versions:
-        yield from _parts({name: versions[0].get(name) for name in hoisted}, "spec.validation", "spec")
+        shared, any_status = {name: versions[0].get(name) for name in hoisted}, any(map(has_status, versions))
+        yield from _parts(shared, any_status, "spec.validation", "spec", NO_SHARED_SCHEMA)
     yield from _conversion(spec.get("conversion") or {}, "spec.conversion")
     if old is not None and not _may_have_any_bundle(old):
         yield from _bundle(_bundle_of(spec), "spec.conversion.webhookClientConfig.caBundle")
@@ -109,13 +124,18 @@ def validate_names(names: Object, at: str) -> Errors:
             yield invalid_value(f"{at}.categories[{i}]", value, ",".join(errors))
 
 
-def _version(version: Object, hoisted: Sequence[str], at: str) -> Errors:
+def has_status(version: Object) -> bool:
+    return (version.get("subresources") or {}).get("status") is not None
+
+
+def _version(version: Object, hoisted: Sequence[str], status: bool, at: str) -> Errors:
     name, warning = version.get("name") or "", version.get("deprecationWarning")
     if errors := dns1035_label(name):
         yield invalid_value(f"{at}.name", name, ",".join(errors))
     if warning is not None:
         yield from invalids(f"{at}.deprecationWarning", warning, _warning(warning, bool(version.get("deprecated"))))
-    yield from _parts({name: value for name, value in version.items() if name not in hoisted}, f"{at}.schema", at)
+    own = {name: value for name, value in version.items() if name not in hoisted}
+    yield from _parts(own, status, f"{at}.schema", at, NO_OWN_SCHEMA)
 
 
 def _hoisted(versions: Sequence[Object]) -> list[str]:
@@ -123,30 +143,38 @@ def _hoisted(versions: Sequence[Object]) -> list[str]:
     return [name for name in PARTS if all(version.get(name) == versions[0].get(name) for version in versions)]
 
 
-def _parts(version: Object, schema_at: str, at: str) -> Errors:
+def _parts(version: Object, status: bool, schema_at: str, at: str, without: str) -> Errors:
+    """`without`: what is said of selectable fields where there is no schema."""
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if schema is not None:
-        yield from validate_schema(schema, f"{schema_at}.openAPIV3Schema")
+        yield from validate_schema(schema, f"{schema_at}.openAPIV3Schema", status=status)
     yield from _scale((version.get("subresources") or {}).get("scale"), f"{at}.subresources.scale")
     for i, column in enumerate(version.get("additionalPrinterColumns") or ()):
         yield from _column(column, f"{at}.additionalPrinterColumns[{i}]")
-    yield from _selectable(version.get("selectableFields") or (), f"{at}.selectableFields")
+    fields = version.get("selectableFields") or ()
+    if fields and schema is None:
+        yield invalid_value(f"{at}.selectableFields", "", without)
+    elif schema is not None:
+        yield from _selectable(fields, schema, f"{at}.selectableFields")
 
 
 def _warning(text: str, deprecated: bool) -> list[str]:
-    errors = [] if deprecated else ["can only be set for deprecated versions"]
-    if len(text) > 256:
+    if not deprecated:
+        return ["can only be set for deprecated versions"]
+    errors = []
+    if len(text.encode()) > 256:
         errors.append("must be <= 256 characters long")
     if not text:
         errors.append("must not be an empty string")
     bad = next((i for i, letter in enumerate(text) if not letter.isprintable()), None)
     if bad is not None:
-        errors.append(f"must only contain printable UTF-8 characters; non-printable character found at index {bad}")
+        at = len(text[:bad].encode())
+        errors.append(f"must only contain printable UTF-8 characters; non-printable character found at index {at}")
     return errors
 
 
 def _path(text: str, at: str, under: tuple[str, ...], where: str) -> Errors:
-    if not text.startswith(".") or not re.fullmatch(_STEP, text):
+    if not text.startswith("."):
         yield invalid_value(at, text, "must be a simple json path starting with .")
     elif not text.startswith(under):
         yield invalid_value(at, text, f"should be a json path under {where}")
@@ -182,20 +210,46 @@ def _column(column: Object, at: str) -> Errors:
         yield invalid_value(f"{at}.JSONPath", path, "must be a simple json path starting with .")
 
 
-def _selectable(fields: Sequence[Object], at: str) -> Errors:
-    seen: set[str] = set()
+def _selectable(fields: Sequence[Object], schema: Object, at: str) -> Errors:
+    seen: set[tuple[str, ...]] = set()
     for i, field in enumerate(fields):
-        path = field.get("jsonPath") or ""
+        path, here = field.get("jsonPath") or "", f"{at}[{i}].jsonPath"
         if not path:
-            yield required(f"{at}[{i}].jsonPath")
-        elif not re.fullmatch(r"(\.[A-Za-z_][A-Za-z0-9_]*)+", path):
-            yield invalid_value(f"{at}[{i}].jsonPath", path, "is an invalid path: must be a simple path of fields")
-        elif path in seen:
-            yield FieldError("FieldValueDuplicate", f"{at}[{i}].jsonPath", f'Duplicate value: "{path}"')
-        seen.add(path)
-    if len(fields) > MAX_SELECTABLE:
-        why = f"Too many: {len(fields)}: must have at most {MAX_SELECTABLE} items"
-        yield FieldError("FieldValueTooMany", at, why)
+            yield required(here)
+            continue
+        try:
+            names, part = _followed(path, schema)
+        except ValueError as error:
+            yield invalid_value(here, path, f"is an invalid path: {error}")
+            continue
+        if names[0] == "metadata":
+            yield invalid_value(here, path, "must not point to fields in metadata")
+        if part.get("type") not in ("string", "boolean", "integer"):
+            yield invalid_value(here, path, NOT_SCALAR)
+        if names in seen:
+            yield duplicate(here, path)
+        seen.add(names)
+    if len(seen) > MAX_SELECTABLE:
+        yield too_many(at, len(seen), MAX_SELECTABLE)
+
+
+def _followed(path: str, schema: Object) -> tuple[tuple[str, ...], Object]:
+    """The names in a path, and the schema of what it leads to. Raises ValueError in Kubernetes' words."""
+    names, words = [], iter(re.findall(r"'(?:[^'\\]|\\.)*'|[.\[\]]|[^.\[\]]+", path))
+    for word in words:
+        if word == "[":
+            raise ValueError("array notation is not allowed")
+        if word != ".":
+            raise ValueError(f"expected [ or . but got: {word}")
+        if (name := next(words, None)) is None:
+            raise ValueError("unexpected end of JSON path")
+        others = schema.get("additionalProperties")
+        part = (schema.get("properties") or {}).get(name) if schema.get("properties") is not None else others
+        if not isinstance(part, dict):
+            raise ValueError("does not refer to a valid field")
+        schema = part
+        names.append(name)
+    return tuple(names), schema
 
 
 def _conversion(conversion: Object, at: str) -> Errors:
@@ -224,7 +278,7 @@ def _conversion(conversion: Object, at: str) -> Errors:
         else:
             yield from invalids(f"{at}[{i}]", version, dns1035_label(version))
     if not {*REVIEW_VERSIONS} & {*versions}:
-        yield invalid_value(at, ",".join(versions), f"must include at least one of {', '.join(REVIEW_VERSIONS)}")
+        yield invalid_value(at, versions, f"must include at least one of {', '.join(REVIEW_VERSIONS)}")
 
 
 def _bundle_of(spec: Object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kubrick_api.errors import FieldError, invalid_value, not_supported, required
+from kubrick_api_apiextensions.internal import shown_rule
 from kubrick_api_apiextensions.shapes import shape
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ Schema = dict[str, Any]
 RULES = "x-kubernetes-validations"
 REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 MAX_MESSAGE = 2048
-FIELDS = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
 _NEWLINES = re.compile("[\n\r]")
 _STEP = re.compile(r"\.([^.\[\]']+)|\['((?:[^'\\]|\\.)+)'\]")
 _OLD = re.compile(r"\boldSelf\b")
@@ -93,7 +93,7 @@ def _compiled(schema: Schema, at: str, root: bool, unmatched: str) -> Errors:
     for i, rule in enumerate(schema[RULES]):
         late = bool(rule.get("optionalOldSelf"))
         environment = environments[late] = environments.get(late) or _environment(schema, root, late)
-        shown = {name[0].upper() + name[1:]: rule.get(name, ABSENT.get(name, "")) for name in FIELDS}
+        shown = shown_rule(rule)
         checked = environment.check(rule["rule"])
         if checked.error:
             yield invalid_value(f"{at}[{i}].rule", shown, checked.error)
@@ -106,12 +106,13 @@ def _compiled(schema: Schema, at: str, root: bool, unmatched: str) -> Errors:
                 why = "messageExpression must evaluate to a string"
             if why:
                 yield invalid_value(f"{at}[{i}].messageExpression", shown, why)
-        if unmatched and _OLD.search(rule["rule"]):
+        if not _OLD.search(rule["rule"]):
+            if rule.get("optionalOldSelf") is not None:
+                why = "may not be set if oldSelf is not used in rule"
+                yield invalid_value(f"{at}[{i}].optionalOldSelf", rule["optionalOldSelf"], why)
+        elif unmatched:
             why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {unmatched}"
             yield invalid_value(f"{at}[{i}].rule", rule["rule"], why)
-
-
-ABSENT: dict[str, Any] = {"reason": None, "optionalOldSelf": None}
 
 
 def _environment(schema: Schema, root: bool, late: bool) -> "Environment":
