@@ -1,6 +1,7 @@
 """Each rule of the workloads: a valid object, changed, and exactly what is said of it."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from kubrick_api.validation import LABEL_RULE, SUBDOMAIN_RULE
 from kubrick_api_apps.deployments import DeploymentStrategy
 from kubrick_api_apps.replicasets import ControllerRevisionStrategy, ReplicaSetStrategy
 from kubrick_api_apps.sets import DaemonSetStrategy, StatefulSetStrategy
+from kubrick_api_apps.workloads import shown_selector, sorted_map
 
 Object = dict[str, Any]
 LABELS = {"app": "web"}
@@ -270,3 +272,14 @@ def test_a_stateful_set_is_warned_of_its_claims() -> None:
         "an integer",
         "spec.revisionHistoryLimit: a negative value retains all historical revisions",
     ]
+
+
+def test_selectors_and_labels_are_shown_in_their_order() -> None:
+    expression = {"values": ["x"], "operator": "In", "key": "b"}
+    selector = {"matchExpressions": [expression], "matchLabels": {"z": "1", "a": "2"}}
+    assert json.dumps(shown_selector(selector)) == (
+        '{"matchLabels": {"a": "2", "z": "1"}, "matchExpressions": [{"key": "b", "operator": "In", "values": ["x"]}]}'
+    )
+    assert shown_selector(None) is None
+    assert shown_selector({}) == {}
+    assert json.dumps(sorted_map({"b": "", "a": ""})) == '{"a": "", "b": ""}'

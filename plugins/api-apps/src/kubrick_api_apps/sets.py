@@ -20,6 +20,7 @@ from kubrick_api_apps.workloads import (
     not_above,
     old_template,
     parsed,
+    shown_selector,
     shown_strategy,
     template_change_warnings,
     validate_counts,
@@ -191,7 +192,7 @@ def _stateful_template(spec: Object, old: Object | None) -> Iterator[FieldError]
     yield from validate_required_selector(selector, "statefulset")
     readable = parsed(selector)
     if readable is None:
-        yield invalid_value("spec.selector", selector)
+        yield invalid_value("spec.selector", shown_selector(selector))
     else:
         if selector is None or not is_empty(selector):
             yield from validate_match(template, readable)
@@ -284,7 +285,7 @@ def _daemon(spec: Object, old: Object | None = None) -> Iterator[FieldError]:
     if readable is not None:
         yield from validate_match(template, readable)
     if selector is not None and is_empty(selector):
-        yield invalid_value("spec.selector", selector, "empty selector is invalid for daemonset")
+        yield invalid_value("spec.selector", shown_selector(selector), "empty selector is invalid for daemonset")
     yield from validate_pod_template(template, "spec.template", old_template(old))
     yield from validate_running(template, "DaemonSet")
     yield from validate_counts(spec, "minReadySeconds")

@@ -4,6 +4,7 @@ Paths, order and wording are those of pkg/apis/apps/validation.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from kubrick_api.equality import same
 from kubrick_api.errors import NIL, FieldError, forbidden_value, invalid_value, not_supported, required
@@ -37,7 +38,7 @@ def validate_required_selector(selector: Object | None, empty: str) -> Errors:
         return
     yield from label_selector(selector, "spec.selector")
     if is_empty(selector):
-        yield invalid_value("spec.selector", selector, f"empty selector is invalid for {empty}")
+        yield invalid_value("spec.selector", shown_selector(selector), f"empty selector is invalid for {empty}")
 
 
 def is_empty(selector: Object) -> bool:
@@ -50,7 +51,7 @@ def validate_selector_and_template(spec: Object, old: Object | None = None) -> E
     yield from validate_required_selector(selector, "deployment")
     readable = parsed(selector)
     if readable is None:
-        yield invalid_value("spec.selector", selector, "invalid label selector")
+        yield invalid_value("spec.selector", shown_selector(selector), "invalid label selector")
         return
     if selector is None or not is_empty(selector):
         yield from validate_match(template, readable)
@@ -71,10 +72,28 @@ def template_change_warnings(obj: Object, old: Object | None, path: str = "spec.
     return [] if not template or (old is not None and same(template, before)) else template_warnings(template, path)
 
 
+def sorted_map(values: Object | None) -> Any:
+    """A map as errors show it: Go sorts its keys."""
+    return {key: values[key] for key in sorted(values)} if values else NIL
+
+
+def shown_selector(selector: Object | None) -> Any:
+    """A LabelSelector in its fields' order."""
+    if selector is None:
+        return NIL
+    expressions = [
+        {"key": each.get("key") or "", "operator": each.get("operator") or ""}
+        | ({"values": each["values"]} if each.get("values") else {})
+        for each in selector.get("matchExpressions") or ()
+    ]
+    shown = {"matchLabels": sorted_map(selector.get("matchLabels")), "matchExpressions": expressions}
+    return {name: value for name, value in shown.items() if value}
+
+
 def validate_match(template: Object, selector: LabelSelector) -> Errors:
     labels = (template.get("metadata") or {}).get("labels")
     if not selector.matches(labels or {}):
-        yield invalid_value("spec.template.metadata.labels", labels or NIL, NO_MATCH)
+        yield invalid_value("spec.template.metadata.labels", sorted_map(labels), NO_MATCH)
 
 
 def validate_running(template: Object, kind: str) -> Errors:
@@ -95,7 +114,7 @@ def validate_counts(spec: Object, *names: str) -> Errors:
 def immutable_selector(obj: Object, old: Object) -> Errors:
     selector = obj["spec"].get("selector")
     if not same(selector, old["spec"].get("selector")):
-        yield invalid_value("spec.selector", selector, IMMUTABLE)
+        yield invalid_value("spec.selector", shown_selector(selector), IMMUTABLE)
 
 
 def validate_status_counts(status: Object, *names: str) -> Errors:

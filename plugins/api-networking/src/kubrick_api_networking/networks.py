@@ -45,7 +45,11 @@ class IPAddressStrategy(Strategy):
 
     def validate_replacement(self, obj: Object, old: Object) -> list[FieldError]:
         new, was = ((each.get("spec") or {}).get("parentRef") for each in (obj, old))
-        return [] if same(new, was) else [invalid_value("spec.parentRef", new, IMMUTABLE)]
+        if same(new, was):
+            return []
+        names = ("group", "resource", "namespace", "name")
+        shown = {name.capitalize(): (new or {}).get(name) or "" for name in names}
+        return [invalid_value("spec.parentRef", None if new is None else shown, IMMUTABLE)]
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         parent = (obj.get("spec") or {}).get("parentRef") or {}
