@@ -18,7 +18,7 @@ from kubrick_api.protobuf import MAGIC, Protobuf
 from kubrick_api.storage import Reader, UserInfo
 from kubrick_apiserver.body import Unreadable, WebBody
 from kubrick_apiserver.handler import ResourceHandler
-from kubrick_apiserver.negotiation import JSON, PROTOBUF, YAML, load_yaml, representation
+from kubrick_apiserver.negotiation import JSON, PROTOBUF, YAML, load_yaml, media_type, representation
 from kubrick_apiserver.options import integer, list_options, revision
 from kubrick_apiserver.read import Token
 from kubrick_apiserver.registry import Registry
@@ -331,6 +331,18 @@ def test_any_options_are_understood_or_refused(text: str, query: dict[str, str],
     for read in (lambda: revision(text), lambda: integer({"limit": text}, "limit"), lambda: list_options(query, watch)):
         _, refusal = outcome(read)
         assert refusal is None or refusal.code in (400, 422)
+
+
+@pytest.mark.parametrize("parameters", ["", ";", "; ", "; charset=utf-8", ' ;a=b; c="d;\\""; '])
+def test_a_media_type_may_have_parameters(parameters: str) -> None:
+    assert media_type(f"Application/JSON{parameters}") == JSON
+
+
+@pytest.mark.parametrize("parameters", ["; charset", ";;a=b", ";a=", ';a="b', "; a b"])
+def test_a_media_type_with_broken_parameters_is_none(parameters: str) -> None:
+    _, refusal = outcome(lambda: media_type(JSON + parameters))
+    assert refusal is not None
+    assert refusal.code == 415
 
 
 @given(accepts)

@@ -5,6 +5,7 @@ one that can be served wins; Tables and PartialObjectMetadata are asked for by t
 Tables have no protobuf.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -23,6 +24,8 @@ TRANSFORMS = {
     "PartialObjectMetadata": "metadata",
     "PartialObjectMetadataList": "metadata",
 }
+WORD = r"[\w!#$%&'*+.^`|~-]+"
+PARAMETERS = re.compile(rf'(\s*;\s*{WORD}=({WORD}|"([^"\\]|\\.)*"))*\s*;?\s*', re.ASCII)
 ANY = ("*/*", "application/*", JSON)
 NESTING = 200
 """How deep YAML may be nested."""
@@ -121,9 +124,12 @@ def discovery_version(accept: str) -> str:
 
 
 def media_type(header: str, accepted: tuple[str, ...] = MEDIA_TYPES) -> str:
-    """The Content-Type without parameters; absent means JSON. Raises 415."""
-    media = header.partition(";")[0].strip().lower() if header else JSON
-    if media not in accepted:
+    """The Content-Type without parameters, which must be well-formed; absent means JSON. Raises 415."""
+    if header in accepted:
+        return header
+    media, semicolon, parameters = header.partition(";")
+    media = media.strip().lower() if header else JSON
+    if media not in accepted or not PARAMETERS.fullmatch(semicolon + parameters):
         raise unsupported_media_type(accepted)
     return media
 
