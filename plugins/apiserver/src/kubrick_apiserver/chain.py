@@ -25,7 +25,7 @@ from kubrick_apiserver.admission import (
     settle,
 )
 from kubrick_apiserver.difference import difference
-from kubrick_apiserver.metrics import AdmissionMetrics
+from kubrick_apiserver.metrics import AdmissionMetrics, Histogram
 
 if TYPE_CHECKING:
     from kubrick_kernel import Kernel
@@ -117,16 +117,24 @@ class AdmissionLog:
         return record
 
 
+class Mutating:
+    """A mutating plugin, with what it says about itself, and how long it took by operation where it didn't refuse."""
+
+    __slots__ = ("accepted", "borrows", "exact", "plugin")
+
+    def __init__(self, plugin: MutatingAdmission) -> None:
+        self.plugin = plugin
+        self.exact = getattr(plugin, "exact", False)
+        self.borrows = getattr(plugin, "borrows", False)
+        self.accepted: dict[str, Histogram] = {}
+
+
 class AdmissionChain:
     """All admission plugins of this server."""
 
     def __init__(self, plugins: Iterable[AdmissionPlugin] = (), log: AdmissionLog | None = None) -> None:
         ordered = sorted(plugins, key=lambda plugin: (plugin.order, plugin.name))
-        self.mutating: Sequence[tuple[MutatingAdmission, bool, bool]] = [
-            (each, getattr(each, "exact", False), getattr(each, "borrows", False))
-            for each in ordered
-            if isinstance(each, MutatingAdmission)
-        ]
+        self._mutating = [Mutating(each) for each in ordered if isinstance(each, MutatingAdmission)]
         self.validating: Sequence[ValidatingAdmission] = [
             each for each in ordered if isinstance(each, ValidatingAdmission)
         ]
@@ -153,11 +161,13 @@ class AdmissionChain:
         log = self.log
         if log is not None and not log.recording:
             log = None
-        for plugin, exact, borrows in self.mutating:
+        operation = attributes.operation
+        for step in self._mutating:
+            plugin = step.plugin
             if not plugin.handles(attributes):
                 continue
-            loose = loose or not exact
-            if not borrows and attributes.object is not None and attributes.old_object is not None:
+            loose = loose or not step.exact
+            if not step.borrows and attributes.object is not None and attributes.old_object is not None:
                 settle(attributes.object, attributes.old_object)
             if log is None:
                 await plugin.admit(attributes)
@@ -169,14 +179,20 @@ class AdmissionChain:
             entry = record.enter(plugin.name, MUTATING, now, before)
             try:
                 await plugin.admit(attributes)
-                if log.patches:
-                    entry.after = orjson.dumps(attributes.object)
-            except StatusError as error:
-                entry.reason = error.message
+            except BaseException as error:
+                if isinstance(error, StatusError):
+                    entry.reason = error.message
+                self._end(attributes, entry)
                 raise
-            finally:
-                now = self._end(attributes, entry)
-            total += entry.seconds
+            if log.patches:
+                entry.after = orjson.dumps(attributes.object)
+            began, now = now, trio.current_time()
+            entry.seconds = seconds = now - began
+            total += seconds
+            durations = step.accepted.get(operation)
+            if durations is None:
+                durations = step.accepted[operation] = self.metrics.of(plugin.name, operation, TYPES[MUTATING], False)
+            durations.add(seconds)
         if record is not None:
             self.metrics.add_step(attributes.operation, TYPES[MUTATING], False, total)
         return loose, record
@@ -210,7 +226,7 @@ class AdmissionChain:
         now = trio.current_time()
         entry.seconds = seconds = now - entry.seconds
         rejected = entry.reason is not None
-        self.metrics.add(entry.plugin, attributes.operation, TYPES[entry.phase], rejected, seconds)
+        self.metrics.of(entry.plugin, attributes.operation, TYPES[entry.phase], rejected).add(seconds)
         if rejected:
             self.metrics.add_step(attributes.operation, TYPES[entry.phase], True, seconds)
         return now

@@ -154,13 +154,13 @@ class AdmissionMetrics:
         """By plugin, operation, phase, and whether it refused."""
         self.steps: dict[tuple[str, str, bool], Histogram] = {}
 
-    def add(self, plugin: str, operation: str, phase: str, rejected: bool, seconds: float) -> None:
-        """One plugin is done."""
+    def of(self, plugin: str, operation: str, phase: str, rejected: bool) -> Histogram:
+        """Where one plugin's durations are added up."""
         key = plugin, operation, phase, rejected
         durations = self.plugins.get(key)
         if durations is None:
             durations = self.plugins[key] = Histogram(ADMISSIONS)
-        durations.add(seconds)
+        return durations
 
     def add_step(self, operation: str, phase: str, rejected: bool, seconds: float) -> None:
         """All plugins of a phase are."""
