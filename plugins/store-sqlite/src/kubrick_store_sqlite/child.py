@@ -20,7 +20,6 @@ PROGRAM = Path(pen.__file__)
 LOCK = "writer.lock"
 PATIENCE = 10.0
 """Seconds the child may take to end once it is hung up on."""
-CHUNK = 1 << 16
 
 
 class Child:
@@ -35,7 +34,7 @@ class Child:
         self._line: socket.socket | None = None
         self._unsent = bytearray()
         self._more = trio.Event()
-        self._received = bytearray()
+        self._inbox = pen.Inbox()
 
     @property
     def pid(self) -> int:
@@ -51,7 +50,7 @@ class Child:
             self._line = ours
             ours.setblocking(False)
             self._unsent.clear()
-            self._received.clear()
+            self._inbox = pen.Inbox()
             try:
                 self._process = await trio.to_thread.run_sync(self._spawn, theirs)
             except OSError as error:
@@ -69,7 +68,7 @@ class Child:
 
     def ask(self, verb: str, argument: Any) -> None:
         """Send a request. If the process is gone by now, `receive` will say so."""
-        self._send(pen.framed((verb, argument)))
+        self._send(*pen.framed((verb, argument)))
 
     async def send_rest(self) -> None:
         """Send what didn't fit into the socket at once, for ever or until the line is cut."""
@@ -90,21 +89,21 @@ class Child:
     async def receive(self) -> pen.Answer | None:
         """The next answer; None if there won't be any more from this process."""
         while True:
-            answer: pen.Answer | None = pen.taken(self._received)
+            answer: pen.Answer | None = self._inbox.take()
             if answer is not None:
                 return answer
             if self._line is None:
                 return None
             try:
                 await trio.lowlevel.wait_readable(self._line)
-                chunk = self._line.recv(CHUNK)
+                size = self._line.recv_into(self._inbox.room())
             except BlockingIOError:
                 continue
             except (OSError, trio.ClosedResourceError):
                 return None
-            if not chunk:
+            if not size:
                 return None
-            self._received += chunk
+            self._inbox.add(size)
 
     def hang_up(self) -> None:
         """The process finishes what it does, and ends."""
@@ -128,17 +127,17 @@ class Child:
             self._command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
         )
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, *parts: bytes) -> None:
         sent = 0
         if not self._unsent and self._line is not None:
             try:
-                sent = self._line.send(data)
+                sent = self._line.sendmsg(parts)
             except BlockingIOError:
                 pass
             except OSError:
                 return
-        if sent < len(data):
-            self._unsent += memoryview(data)[sent:]
+        if sent < sum(map(len, parts)):
+            self._unsent += b"".join(parts)[sent:]
             self._more.set()
 
     async def _told(self) -> int:

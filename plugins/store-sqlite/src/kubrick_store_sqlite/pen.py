@@ -48,21 +48,46 @@ FRAME = 4096 + 24
 """Bytes of a page in the write-ahead log."""
 
 
-def framed(message: "tuple[Any, ...]") -> bytes:
+def framed(message: "tuple[Any, ...]") -> tuple[bytes, bytes]:
     """A message as it goes over the line: its length, then itself."""
     body = marshal.dumps(message)
-    return len(body).to_bytes(LENGTH, "little") + body
+    return len(body).to_bytes(LENGTH, "little"), body
 
 
-def taken(buffer: bytearray) -> "Any":
-    """The first message in `buffer`, which is removed from it; None if it isn't whole yet."""
-    end = LENGTH + int.from_bytes(buffer[:LENGTH], "little")
-    if len(buffer) < max(end, LENGTH):
-        return None
-    with memoryview(buffer) as view, view[LENGTH:end] as body:
-        message = marshal.loads(body)  # noqa: S302 - from the process at the other end of our socket
-    del buffer[:end]
-    return message
+class Inbox:
+    """What has come over the line, in a buffer that is used again and again: a fresh one for each group
+    would cost more than reading it does."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(CHUNK)
+        self._filled = 0
+
+    def room(self) -> memoryview:
+        """Where to read to."""
+        return memoryview(self._buffer)[self._filled :]
+
+    def add(self, size: int) -> None:
+        """So much has been read there."""
+        self._filled += size
+
+    def take(self) -> "Any":
+        """The first message, which is removed; None if it isn't whole yet."""
+        buffer, filled = self._buffer, self._filled
+        end = LENGTH + int.from_bytes(buffer[:LENGTH], "little")
+        if filled < LENGTH:
+            return None
+        if filled < end:
+            if len(buffer) < end:
+                self._buffer = bytearray(end)
+                self._buffer[:filled] = buffer[:filled]
+            return None
+        message = marshal.loads(memoryview(buffer)[LENGTH:end])  # noqa: S302 - from the other end of our socket
+        rest = buffer[end:filled]
+        if len(buffer) > CHUNK:
+            self._buffer = bytearray(max(CHUNK, len(rest)))
+        self._buffer[: len(rest)] = rest
+        self._filled = len(rest)
+        return message
 
 
 def connect(file: str, synchronous: str) -> apsw.Connection:
@@ -178,33 +203,33 @@ def begin(file: str, synchronous: str, lock_file: str) -> Pen | None:
     says so it may not have its tables. None if either can't be had."""
     try:
         lock(lock_file)
-        os.write(LINE, framed((None, 0)))
+        os.writev(LINE, framed((None, 0)))
         if not os.read(LINE, len(GO)):
             return None
         pen = Pen(file, synchronous)
     except (BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:
-        os.write(LINE, framed((str(error) or repr(error), 0)))
+        os.writev(LINE, framed((str(error) or repr(error), 0)))
         return None
-    os.write(LINE, framed((None, pen.wal_pages)))
+    os.writev(LINE, framed((None, pen.wal_pages)))
     return pen
 
 
 def serve(pen: Pen) -> None:
     """Do what is asked until the other side hangs up, and sweep meanwhile."""
-    buffer = bytearray()
+    inbox = Inbox()
     while True:
-        request = taken(buffer)
+        request = inbox.take()
         if request is not None:
-            os.write(LINE, framed(pen.answer(request)))
+            os.writev(LINE, framed(pen.answer(request)))
         elif pen.sweeping and not select.select([LINE], [], [], 0)[0]:
             pen.sweep()
         else:
-            chunk = os.read(LINE, CHUNK)
-            if not chunk:
+            size = os.readv(LINE, [inbox.room()])
+            if not size:
                 return
-            buffer += chunk
+            inbox.add(size)
 
 
 def main(file: str, synchronous: str, lock_file: str) -> None:

@@ -115,9 +115,8 @@ class Writer:
         """Have a transaction committed. Once begun it is seen to its end, cancelled or not."""
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
-        waiting = self._waiting
-        waiting.append(transaction)
-        if self._busy or len(waiting) > 1:
+        self._waiting.append(transaction)
+        if self._busy or len(self._waiting) > 1:
             await transaction.sleep()
         if transaction.committed is None and transaction.error is None:
             # This one leads the next group.
