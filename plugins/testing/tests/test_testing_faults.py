@@ -153,6 +153,9 @@ def test_the_words_must_be_about_the_request(asked: Asked, message: str) -> None
 
 def test_a_body_is_read_as_go_reads_it() -> None:
     assert body_of(b"") is NOTHING
-    assert body_of(b'{"a": "\xff"}') == {"a": "\ufffd"}
+    assert body_of(b'{"a": "\xff", "b": ["\\ud800", "\\ud83d\\ude00"]}') == {
+        "a": "\ufffd",
+        "b": ["\ufffd", "\U0001f600"],
+    }
     for data in (b"{", b"[NaN]", b"[1e400]", b"[" * 100_000):
         assert body_of(data) is UNREADABLE

@@ -43,7 +43,7 @@ def body_of(data: bytes) -> Any:
     if not data:
         return NOTHING
     try:
-        return json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse, parse_float=_finite)
+        return _whole(json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse, parse_float=_finite))
     except (ValueError, RecursionError):
         return UNREADABLE
 
@@ -75,6 +75,15 @@ def _refuse(text: str) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     return _refuse(text) if math.isinf(number) else number
+
+
+def _whole(value: Any) -> Any:
+    """`value` with halves of characters replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole(key): _whole(member) for key, member in value.items()}
+    return [_whole(member) for member in value] if isinstance(value, list) else value
 
 
 def _inside(value: Any) -> Iterator[Any]:
