@@ -12,7 +12,7 @@ from pathlib import Path
 import requests
 import yaml
 from attrs import define, field
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis.errors import Unsatisfiable
 
 with warnings.catch_warnings():
@@ -74,6 +74,7 @@ class Session:
             max_examples=examples,
             derandomize=repeatable,
             database=None,
+            verbosity=Verbosity.quiet,
             deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
