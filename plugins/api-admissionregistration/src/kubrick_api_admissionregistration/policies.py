@@ -58,6 +58,7 @@ def _default_match(resources: Object | None) -> None:
 class PolicyStrategy(Strategy):
     """ValidatingAdmissionPolicy and MutatingAdmissionPolicy; `work` names what they do."""
 
+    status_keeps_metadata = True
     tracks_generation = True
 
     def __init__(self, work: str) -> None:

@@ -16,6 +16,7 @@ NAMED = 'must be spec.names.plural+"."+spec.group'
 
 
 class CustomResourceDefinitionStrategy(Strategy):
+    status_keeps_metadata = True
     has_status = True
     tracks_generation = True
 

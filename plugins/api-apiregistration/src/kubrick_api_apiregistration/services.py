@@ -23,6 +23,7 @@ STATUSES = ("True", "False", "Unknown")
 
 
 class APIServiceStrategy(Strategy):
+    status_keeps_metadata = True
     has_status = True
 
     def default(self, obj: Object) -> None:

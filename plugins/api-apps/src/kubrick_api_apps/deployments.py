@@ -53,17 +53,17 @@ class DeploymentStrategy(Strategy):
         obj["status"] = {}
 
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
-        """As upstream, a status update may change annotations (the controller keeps the revision there),
-        and a change of annotations counts as a new generation."""
-        annotations = obj["metadata"].get("annotations")
+        """Annotations go to the ReplicaSet, so their change counts. All metadata but labels may come along with a
+        status."""
         super().prepare_for_update(obj, old, context)
+        metadata, before = obj["metadata"], old["metadata"]
         if context.subresource == "status":
-            if annotations:
-                obj["metadata"]["annotations"] = annotations
+            if "labels" in before:
+                metadata["labels"] = before["labels"]
             else:
-                obj["metadata"].pop("annotations", None)
-        elif not same(annotations, old["metadata"].get("annotations")):
-            obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+                metadata.pop("labels", None)
+        elif not same(metadata.get("annotations"), before.get("annotations")):
+            metadata["generation"] = before.get("generation", 1) + 1
 
     def validate(self, obj: Object) -> list[FieldError]:
         return list(_validate(obj.get("spec") or {}))

@@ -8,7 +8,6 @@ from typing import Any
 from kubrick_api.cells import NONE, age, containers_and_images, format_label_selector, since
 from kubrick_api.errors import FieldError, invalid_value, not_supported, required
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.storage import WriteContext
 from kubrick_api.validation import non_negative
 from kubrick_api_batch.job_validation import validate_job_spec
 from kubrick_api_batch.jobs import default_job_spec, name_warnings, spec_warnings
@@ -40,13 +39,6 @@ class CronJobStrategy(Strategy):
         # A job made from the template gets its own defaults; the template shows only its pods'.
         pods = {"template": job.setdefault("template", {})}
         default_job_spec(pods)
-
-    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
-        """Labels and annotations may come along with a status."""
-        if context.subresource == "status":
-            obj["spec"] = old["spec"]
-        else:
-            super().prepare_for_update(obj, old, context)
 
     def validate(self, obj: Object) -> list[FieldError]:
         name = obj["metadata"].get("name") or ""

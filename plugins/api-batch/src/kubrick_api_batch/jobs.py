@@ -51,13 +51,6 @@ class JobStrategy(Strategy):
             generate_selector(obj)
             self.default(obj)  # the job wears the labels its template has got
 
-    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
-        """Labels and annotations may come along with a status."""
-        if context.subresource == "status":
-            obj["spec"] = old["spec"]
-        else:
-            super().prepare_for_update(obj, old, context)
-
     def validate(self, obj: Object) -> list[FieldError]:
         return list(validate_job(obj))
 

@@ -13,6 +13,7 @@ PRECEDENCE = 1000
 
 
 class FlowSchemaStrategy(Strategy):
+    status_keeps_metadata = True
     has_status = True
     tracks_generation = True
 
@@ -42,6 +43,7 @@ class FlowSchemaStrategy(Strategy):
 
 
 class PriorityLevelStrategy(Strategy):
+    status_keeps_metadata = True
     has_status = True
     tracks_generation = True
 

@@ -9,7 +9,6 @@ from kubrick_api.conditions import validate_conditions
 from kubrick_api.errors import FieldError, invalid_value, not_supported
 from kubrick_api.formats import at_most_whole, int_or_percent
 from kubrick_api.resource import Object, Strategy
-from kubrick_api.storage import WriteContext
 from kubrick_api.validation import label_selector, non_negative
 
 POLICIES = ("AlwaysAllow", "IfHealthyBudget")
@@ -23,13 +22,6 @@ class PodDisruptionBudgetStrategy(Strategy):
 
     def default(self, obj: Object) -> None:
         obj.setdefault("spec", {})
-
-    def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
-        """Labels and annotations may come along with a status."""
-        if context.subresource == "status":
-            obj["spec"] = old["spec"]
-        else:
-            super().prepare_for_update(obj, old, context)
 
     def validate(self, obj: Object) -> list[FieldError]:
         return list(_validate(obj.get("spec") or {}, any_value=False))

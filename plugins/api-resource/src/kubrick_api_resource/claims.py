@@ -50,6 +50,7 @@ def _default_requests(spec: Object) -> None:
 
 
 class ResourceClaimStrategy(Strategy):
+    status_keeps_metadata = True
     has_status = True
 
     def default(self, obj: Object) -> None:

@@ -176,6 +176,7 @@ def _capacity(obj: Object, *, any_value: bool = False) -> list[FieldError]:
 
 
 class VolumeAttachmentStrategy(Strategy):
+    status_keeps_metadata = True
     has_status = True
 
     def default(self, obj: Object) -> None:

@@ -43,6 +43,8 @@ class Strategy:
     has_status: bool = False
     """Whether there is a status subresource: the main resource then keeps the old status, and the
     status subresource keeps the old everything else (see `prepare_for_update`)."""
+    status_keeps_metadata: bool = False
+    """Whether labels, annotations, finalizers and owners can't be changed through the status subresource."""
     tracks_generation: bool = False
     """Whether metadata.generation counts changes of the spec."""
     allow_create_on_update: bool = False
@@ -69,10 +71,10 @@ class Strategy:
 
     def prepare_for_update(self, obj: Object, old: Object, context: WriteContext) -> None:
         """Put back what an updater may not set. `context.subresource` is "" or the subresource's
-        name. The default keeps status (or, for "status", all but status and some metadata), and
-        bumps metadata.generation when spec changed and `tracks_generation`."""
+        name. The default keeps status (or, for "status", all but status and metadata; see
+        `status_keeps_metadata`), and bumps metadata.generation when spec changed and `tracks_generation`."""
         if context.subresource == "status":
-            keep_all_but_status(obj, old)
+            keep_all_but_status(obj, old, metadata=self.status_keeps_metadata)
             return
         if self.has_status:
             if "status" in old:
@@ -139,18 +141,19 @@ class Strategy:
         return default_row(obj, now)
 
 
-def keep_all_but_status(obj: Object, old: Object) -> None:
-    """Turn `obj` into `old` with the status (and resourceVersion, managedFields) of `obj`."""
-    status = obj.get("status")
-    metadata = {**old["metadata"]}
-    for name in ("resourceVersion", "managedFields"):
-        if name in obj["metadata"]:
-            metadata[name] = obj["metadata"][name]
-        else:
-            metadata.pop(name, None)
+def keep_all_but_status(obj: Object, old: Object, *, metadata: bool = True) -> None:
+    """Turn `obj` into `old` with the status of `obj`, and with its metadata; where `metadata` is to be kept too, only
+    with its resourceVersion and managedFields."""
+    status, given = obj.get("status"), obj["metadata"]
+    if metadata:
+        names = ("resourceVersion", "managedFields")
+        given = {
+            **{name: value for name, value in old["metadata"].items() if name not in names},
+            **{name: given[name] for name in names if name in given},
+        }
     obj.clear()
     obj.update({key: value for key, value in old.items() if key != "status"})
-    obj["metadata"] = metadata
+    obj["metadata"] = given
     if status is not None:
         obj["status"] = status
 
