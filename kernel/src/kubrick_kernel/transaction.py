@@ -1,7 +1,7 @@
 """What a transaction does to a store's current state: the one place where guards are judged.
 
 Pure, so that every engine that keeps its current items at hand decides alike. It is called in the trio
-thread, by engines with a writer thread too.
+thread, by engines that write elsewhere too.
 """
 
 from collections.abc import Callable, Sequence
