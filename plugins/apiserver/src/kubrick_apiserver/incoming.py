@@ -149,6 +149,11 @@ def settle_name(resource: Resource, namespace: str, name: str, obj: Object) -> N
         raise bad_request(f"the name of the object ({said}) does not match the name on the URL ({name})")
 
 
+def is_number(text: str | None) -> bool:
+    """Whether a resourceVersion says a revision: Go's uint64, and not 0."""
+    return text is not None and text.isascii() and text.isdigit() and 0 < int(text) < 1 << 64
+
+
 def given_revision(obj: Object) -> int:
     """The resourceVersion an object carries, 0 for none. Raises 422-worthy text as 400."""
     text = obj["metadata"].get("resourceVersion")

@@ -48,21 +48,20 @@ async def create(registry: "Registry", resource: Resource, call: Call, body: Bod
         context = registry.context(call.user, dry_run=options.dry_run)
         now = rfc3339(context.now)
         obj = registry.templates.find(resource, schema, call, body.data, now) if plain else None
+        versioned = False
         if obj is None:
             obj = incoming.receive(registry, resource.kind, schema, body, options, context.warnings)
             incoming.clear_system_fields(obj)
             incoming.settle_namespace(resource, call.namespace, obj)
-            if incoming.given_revision(obj):
-                raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-            obj["metadata"].pop("resourceVersion", None)
+            versioned = incoming.is_number(obj["metadata"].pop("resourceVersion", None))
             resource.strategy.default(obj)
             registry.owners.created(resource, call, obj, options, context)
-            if plain and not context.warnings:
+            if plain and not context.warnings and not versioned:
                 registry.templates.learn(resource, schema, call, body.data, obj, now)
         metadata = obj["metadata"]
         generated = metadata.get("generateName") if not metadata.get("name") else None
         try:
-            return await insert(registry, resource, call, obj, options, context, generated)
+            return await insert(registry, resource, call, obj, options, context, generated, versioned=versioned)
         except Conflict as race:
             if race.key == resource.key(metadata.get("namespace", ""), metadata["name"]):
                 error = already_exists(resource.gvr, metadata["name"])
@@ -82,9 +81,11 @@ async def insert(
     options: WriteOptions,
     context: WriteContext,
     generated: str | None = None,
+    *,
+    versioned: bool = False,
 ) -> Answer:
     """Admit, validate and commit a new object, which has its defaults and owners. Raises StatusError, and
-    Conflict when something is there."""
+    Conflict when something is there. The storage refuses what was `versioned`, as upstream's does, so late."""
     metadata = obj["metadata"]
     strategy = resource.strategy
     namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
@@ -117,6 +118,8 @@ async def insert(
                 raise already_exists(resource.gvr, name)
             undo(context)
             return Answer(obj=obj, status=201, warnings=context.warnings)
+        if versioned:
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         item = await commit(registry, resource, resource.key(namespace, name), obj, 0, context)
     except BaseException:
         undo(context)
