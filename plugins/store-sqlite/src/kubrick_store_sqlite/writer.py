@@ -3,8 +3,10 @@
 A group is judged here, each transaction against the state as of the one before it, and sent to the
 process that writes as one statement's parameters. Its answer is made known in one call (`publish`),
 which wakes everybody who waits. One group is under way at a time, so what is published is all there is
-when the next one is judged. The first of a group lets everybody else who can run go first, which makes
-groups as large as the load has them.
+when the next one is judged. The first of a group lets everybody else who can run go first, so that
+groups are large; but a group has at most half of those who are about (as many as the last one had, and
+who waits now). Else all who commit in a loop would end up in one group, and this process would have
+nothing to do while that is written, nor the other one while their next commits are made ready.
 
 Should the process die (killed for its memory, say), another one takes its place. Only it writes, so
 the newest revision in the file tells what became of the group under way: it is published if it is
@@ -102,6 +104,8 @@ class Writer:
         """Sent, or to be sent once there is a process again, and not yet answered."""
         self._busy = False
         """Whether there is a group among them."""
+        self._size = 0
+        """Of the last group."""
         self._replacing = False
         self._deaths = 0
         """Since the last answer."""
@@ -176,7 +180,9 @@ class Writer:
     def _send_group(self) -> bool:
         """Judge whatever waits and send it; False if it has been answered already."""
         waiting = self._waiting
-        transactions, self._waiting = (waiting, []) if len(waiting) <= GROUP else (waiting[:GROUP], waiting[GROUP:])
+        size = min((len(waiting) + self._size + 1) // 2, GROUP)
+        transactions, self._waiting = waiting[:size], waiting[size:]
+        self._size = len(transactions)
         group = self._judged(transactions)
         self._busy = True
         if not group.rows or self._ending:
