@@ -10,6 +10,8 @@ known is 100-continue (RFC 9110 §10.1.1). After a request that wants to upgrade
 is parsed until the caller asks for it (`rest`): the bytes may be of another protocol (RFC 9110 §7.8).
 """
 
+import re
+
 import httptools
 from attrs import define, field
 
@@ -19,6 +21,13 @@ MAX_HEAD = 1024 * 1024
 MAX_HEADERS = 1000
 """So many lines a head may have, lest a small head be much work."""
 IDLE, HEAD, BODY, REFUSED = "idle", "head", "body", "refused"
+MAX_KNOWN = 16
+"""Blocks of header lines remembered by connection: clients send the same ones again and again."""
+MAX_KNOWN_SIZE = 4096
+PLAIN = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/[!\"$-~]*) HTTP/1\.1").fullmatch
+"""A request line without anything that takes thought."""
+TRICKY = frozenset(("connection", "upgrade", "expect", "transfer-encoding"))
+"""Headers that decide how a message goes on."""
 
 
 @define(eq=False)
@@ -70,6 +79,8 @@ class RequestParser:
         self._max_body = max_body
         self._max_head = max_head
         self._parser = httptools.HttpRequestParser(self)
+        self._known: dict[bytes, tuple[dict[str, str], int]] = {}
+        """Header lines as they were sent, the empty line included, and what they say: headers, length of the body."""
         self._ready: list[Message] = []
         self._head_bytes = 0
         self._refused: Refusal | None = None
@@ -85,6 +96,11 @@ class RequestParser:
 
     def feed(self, data: bytes) -> tuple[list[Message], Refusal | None]:
         """The requests `data` completes, and after them perhaps why no more will be read."""
+        fresh = self.state is IDLE and not self._head_bytes
+        if fresh and self._known:
+            message = self._recognized(data)
+            if message is not None:
+                return [message], None
         if self._refused is None:
             if self.state is not BODY:
                 self._head_bytes += len(data)
@@ -103,7 +119,44 @@ class RequestParser:
                 self.state = REFUSED
                 self.wants_continue = False
         ready, self._ready = self._ready, []
+        if ready and not ready[-1].keep_alive:
+            self._known.clear()  # nothing may follow
+        elif fresh and len(ready) == 1 and self.state is IDLE:
+            self._remember(data, ready[0])
         return ready, self._refused
+
+    def _recognized(self, data: bytes) -> Message | None:
+        """`data` as a request, if it is exactly one, its header lines are known and nothing is special about it."""
+        line_end = data.find(b"\r\n")
+        head_end = data.find(b"\r\n\r\n", line_end) + 4
+        known = self._known.get(data[line_end + 2 : head_end])
+        if known is None:
+            return None
+        headers, length = known
+        line = PLAIN(data, 0, line_end)
+        if line is None or len(data) - head_end != length:
+            return None
+        method, target = line.groups()
+        return Message(method.decode("latin-1"), target.decode("latin-1"), headers.copy(), data[head_end:], True)
+
+    def _remember(self, data: bytes, message: Message) -> None:
+        """Know the header lines again, if `data` was this message, whole and alone, and they hold no surprise."""
+        if message.http10 or message.header_lists or message.upgrade:
+            return
+        line_end = data.find(b"\r\n")
+        head_end = data.find(b"\r\n\r\n", line_end) + 4
+        block = data[line_end + 2 : head_end]
+        headers = message.headers
+        if (
+            head_end > 3
+            and len(block) <= MAX_KNOWN_SIZE
+            and block.count(b"\n") == block.count(b"\r\n")
+            and len(data) - head_end == len(message.body) == int(headers.get("content-length", "0"))
+            and not TRICKY & headers.keys()
+        ):
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[block] = headers.copy(), len(message.body)
 
     def _refuse(self, error: StatusError) -> None:
         self._refused = Refusal(error)
