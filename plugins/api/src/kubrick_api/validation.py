@@ -25,6 +25,7 @@ QUALIFIED_LENGTH = SUBDOMAIN_LENGTH + len("/") + LABEL_LENGTH
 ANNOTATIONS_LIMIT = 256 * 1024
 MANAGER_LIMIT = 128
 SUBRESOURCE_LIMIT = 256
+NOTHING: Mapping[str, Any] = {}
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -201,22 +202,16 @@ def _is_namespace(name: str) -> bool:
     return not name_is_dns_label(name)
 
 
-def _always(metadata: Mapping[str, Any], path: str) -> list[FieldError]:
-    """What is checked on create and on update alike."""
+def _always(metadata: Mapping[str, Any], path: str, old: Mapping[str, Any] = NOTHING) -> list[FieldError]:
+    """What is checked on create and on update alike; what is as it was in `old` was valid then."""
     errors = []
     generation = metadata.get("generation", 0)
     if generation < 0:
         errors.append(invalid_value(f"{path}.generation", generation, "must be greater than or equal to 0"))
-    if metadata.get("labels"):
-        errors += labels(metadata["labels"], f"{path}.labels")
-    if metadata.get("annotations"):
-        errors += annotations(metadata["annotations"], f"{path}.annotations")
-    if metadata.get("ownerReferences"):
-        errors += owner_references(metadata["ownerReferences"], f"{path}.ownerReferences")
-    if metadata.get("finalizers"):
-        errors += finalizers(metadata["finalizers"], f"{path}.finalizers")
-    if metadata.get("managedFields"):
-        errors += managed_fields(metadata["managedFields"], f"{path}.managedFields")
+    for name, check in PARTS:
+        value = metadata.get(name)
+        if value and value != old.get(name):
+            errors += check(value, f"{path}.{name}")
     return errors
 
 
@@ -293,6 +288,15 @@ def finalizers(names: Sequence[str], path: str) -> list[FieldError]:
     return errors
 
 
+PARTS: Sequence[tuple[str, Callable[[Any, str], list[FieldError]]]] = (
+    ("labels", labels),
+    ("annotations", annotations),
+    ("ownerReferences", owner_references),
+    ("finalizers", finalizers),
+    ("managedFields", managed_fields),
+)
+
+
 def object_meta_update(new: Mapping[str, Any], old: Mapping[str, Any], path: str = "metadata") -> list[FieldError]:
     """Everything wrong with a change of metadata. What the server itself keeps (uid, creationTimestamp,
     deletion fields when absent from `new`) must have been put back before."""
@@ -306,11 +310,12 @@ def object_meta_update(new: Mapping[str, Any], old: Mapping[str, Any], path: str
     if new.get("generation", 0) < old.get("generation", 0):
         errors.append(invalid_value(f"{path}.generation", new.get("generation", 0), "must not be decremented"))
     for key in ("name", "namespace", "uid", "creationTimestamp"):
-        errors += immutable(new.get(key), old.get(key), f"{path}.{key}")
+        if new.get(key) != old.get(key):
+            errors += immutable(new.get(key), old.get(key), f"{path}.{key}")
     for key in ("deletionTimestamp", "deletionGracePeriodSeconds"):
         if new.get(key) != old.get(key):
             errors.append(invalid_value(f"{path}.{key}", new.get(key), IMMUTABLE))
-    return errors + _always(new, path)
+    return errors + _always(new, path, old)
 
 
 def immutable(new: Any, old: Any, path: str) -> list[FieldError]:

@@ -96,7 +96,7 @@ class Step:
 
 def is_borrowed(obj: Object, old: Object) -> bool:
     """Whether an object has all but its metadata in common with the stored one."""
-    return len(obj) == len(old) and all(key == "metadata" or value is old.get(key) for key, value in obj.items())
+    return len(obj) == len(old) and all(value is old.get(key) or key == "metadata" for key, value in obj.items())
 
 
 def settle(obj: Object, old: Object) -> None:

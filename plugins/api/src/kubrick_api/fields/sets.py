@@ -213,6 +213,8 @@ def _shown(value: Any) -> str:
 
 def ordered(node: Node) -> Node:
     """The same node with its keys in the order in which Kubernetes writes them."""
+    if len(node) < 2:
+        return node
     keys = list(node)
     wanted = sorted(keys) if all(key[0] in "f." for key in keys) else sorted(keys, key=rank)
     return node if keys == wanted else {key: node[key] for key in wanted}
