@@ -51,6 +51,7 @@ CONNECTED = frozenset(("log", "exec", "attach", "portforward", "proxy"))
 """Subresources that are connections, not objects."""
 KNOWN_VERBS = frozenset(("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"))
 WITH_BODY = frozenset(("create", "update", "patch", "delete", "deletecollection"))
+ONLY_REVISION = frozenset(("resourceVersion",))
 
 
 class ResourceHandler:
@@ -80,8 +81,10 @@ class ResourceHandler:
             return await self._connect(request, resource)
         if resource.deprecation:
             return await self._deprecated(request, resource)
-        if info.verb == "get" and not info.subresource and resource.virtual is None and not request.query:
-            return self._get(request, resource)
+        if info.verb == "get" and not info.subresource and resource.virtual is None:
+            query = request.query
+            if not query or query.keys() == ONLY_REVISION:
+                return self._get(request, resource)
         return await self._perform(request, resource)
 
     async def _deprecated(self, request: Request, resource: Resource) -> Response:
@@ -120,7 +123,7 @@ class ResourceHandler:
         return resource
 
     def _get(self, request: Request, resource: Resource) -> Response:
-        """The shortest way: one stored object, nothing asked about it."""
+        """The shortest way: one stored object, nothing asked about it but how old it may be."""
         form = representation(request.headers, request.query)
         call = _call(request, resource)
         _check_scope(resource, call)

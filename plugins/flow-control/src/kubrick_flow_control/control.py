@@ -203,9 +203,11 @@ class Control:
         return Flow(schema, level, distinguisher, counts, kind_of(info), headers(schema, level))
 
     def _estimate(self, flow: Flow, request: Request) -> Work:
+        if flow.kind is Kind.WRITE and not self.watchers:
+            return ONE
         info, most = request.info, flow.level.bounds.widest_request
         if flow.kind is Kind.WRITE:
-            return seats.of_write(self._watching(info), most) if self.watchers else ONE
+            return seats.of_write(self._watching(info), most)
         stored = self._count(info.group, info.version, info.resource)
         estimate = seats.of_list if flow.kind is Kind.LIST else seats.of_watch
         return estimate(request.query, stored, info.name, most)
