@@ -3,8 +3,8 @@
 Source: apiserver's plugin/namespace/lifecycle.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from kubrick_api.errors import NAMESPACE_TERMINATING, forbidden, not_found
 from kubrick_api_core.names import NAMESPACES
@@ -19,12 +19,19 @@ IMMORTAL = frozenset(("default", "kube-system", "kube-public"))
 
 
 class NamespaceLifecycle:
-    """Mutating by phase only: it must refuse before anything else looks."""
+    """Mutating by phase only: it must refuse before anything else looks. `changed` gives a revision since which no
+    namespace has changed."""
 
     name = "NamespaceLifecycle"
     order = 10
     exact = True
     borrows = True
+
+    def __init__(self, changed: Callable[[], int]) -> None:
+        self._changed = changed
+        self._looked = -1
+        self._found: dict[str, dict[str, Any]] = {}
+        """Namespaces as they were at the revision `_looked`."""
 
     def handles(self, attributes: "Attributes") -> bool:
         resource = attributes.resource
@@ -41,9 +48,13 @@ class NamespaceLifecycle:
                 raise forbidden(NAMESPACES, attributes.name, "this namespace may not be deleted")
             return
         name = attributes.namespace
-        namespace = attributes.reader.get(NAMESPACES, "", name)
+        changed = self._changed()
+        if changed != self._looked:
+            self._looked, self._found = changed, {}
+        namespace = self._found.get(name) or attributes.reader.get(NAMESPACES, "", name)
         if namespace is None:
             raise not_found(NAMESPACES, name)
+        self._found[name] = namespace
         if attributes.operation != "CREATE" or namespace.get("status", {}).get("phase") != "Terminating":
             return
         error = refusal(attributes, f"unable to create new content in namespace {name} because it is being terminated")
@@ -58,4 +69,5 @@ class NamespaceLifecycle:
 
 @hookimpl
 def kubrick_register_admission(kernel: "Kernel") -> "Sequence[AdmissionPlugin]":
-    return (NamespaceLifecycle(),)
+    namespaces = kernel.bus.topic(f"{NAMESPACES.qualified}/".encode())
+    return (NamespaceLifecycle(lambda: namespaces.changed),)
