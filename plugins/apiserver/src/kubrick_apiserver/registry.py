@@ -1,7 +1,7 @@
 """The registry: every verb on every resource, behind one door for HTTP and for this process.
 
 It holds what the verbs share (catalog, bus, admission chain, clock) and sends each call to the module of
-its subject: `read`, `watching`, `write`, `removal`, `subresources`. It is also what strategies and
+its subject: `read`, `watching`, `creation`, `write`, `removal`, `subresources`. It is also what strategies and
 admission plugins see of the server: `kubrick_api.storage.Reader` and `Storage`.
 """
 
@@ -14,7 +14,7 @@ from kubrick_api.errors import StatusError, internal, method_not_allowed, unknow
 from kubrick_api.names import GVR
 from kubrick_api.resource import Object, Resource
 from kubrick_api.storage import Call, Reader, UserInfo, WriteContext
-from kubrick_apiserver import read, removal, subresources, write
+from kubrick_apiserver import creation, read, removal, subresources, write
 from kubrick_apiserver.answer import Answer
 from kubrick_apiserver.audience import Audiences
 from kubrick_apiserver.body import Body, DictBody
@@ -135,7 +135,7 @@ class Registry:
         if verb == "get":
             return Answer(read.fetch(self, resource, call))
         if verb == "create":
-            return await write.create(self, resource, call, body)
+            return await creation.create(self, resource, call, body)
         if verb == "update":
             return await write.update(self, resource, call, body)
         if verb == "patch":
