@@ -34,8 +34,8 @@ def ticks(pid: int) -> int:
 
 
 def measured(machine: Machine, seconds: float) -> tuple[float, float]:
-    """Megabytes and the share of one core, at rest. Of the main process: that which writes the store is the same with and
-    without a node, and the runtime's are the runtime's."""
+    """Megabytes and the share of one core, at rest. Of the main process: the one that writes the store is the same with
+    and without a node, and the runtime's are the runtime's."""
     assert machine.process is not None
     pid, pause = machine.process.pid, threading.Event()
     pause.wait(SETTLE)
