@@ -271,3 +271,21 @@ def test_node_ports_run_out_only_when_all_are_taken() -> None:
 def test_ranges_that_make_no_cluster_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         ClusterIPs.parse(text, Random(1))
+
+
+@pytest.mark.parametrize(
+    ("parent", "goes"),
+    [
+        ({"resource": "services", "namespace": "default", "name": "web"}, True),
+        ({"resource": "services", "namespace": "default", "name": "other"}, False),
+        ({"resource": "services", "namespace": "elsewhere", "name": "web"}, False),
+        ({"group": "gateway.networking.k8s.io", "resource": "gateways", "namespace": "default", "name": "web"}, False),
+    ],
+)
+def test_an_address_whose_object_belongs_to_another_survives_the_service(parent: Object, goes: bool) -> None:
+    store = Store({IP_ADDRESSES: {"10.0.0.9": {"metadata": {"name": "10.0.0.9"}, "spec": {"parentRef": parent}}}})
+    context = WriteContext(UserInfo("u"), datetime(2026, 1, 1, tzinfo=UTC), store, None)  # type: ignore[arg-type]
+    service = {"metadata": {"name": "web", "namespace": "default"}, "spec": {"clusterIPs": ["10.0.0.9"]}}
+    settle(strategy(1).release(service, context))
+    store.apply(context)
+    assert ("10.0.0.9" not in store.objects[IP_ADDRESSES]) == goes

@@ -198,20 +198,6 @@ def _condition(status: str) -> Object:
     }
 
 
-async def test_an_address_whose_object_belongs_to_another_survives_the_service(api: Cluster) -> None:
-    await api.client.create(SERVICES, service(clusterIP="10.96.0.60"), "default")
-    await api.client.delete(IP_ADDRESSES, "10.96.0.60")
-    foreign = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "IPAddress",
-        "metadata": {"name": "10.96.0.60"},
-        "spec": {"parentRef": {"group": "gateway.networking.k8s.io", "resource": "gateways", "name": "g"}},
-    }
-    await api.client.create(IP_ADDRESSES, foreign)
-    await api.client.delete(SERVICES, "web", "default")
-    assert (await api.client.get(IP_ADDRESSES, "10.96.0.60"))["spec"]["parentRef"]["resource"] == "gateways"
-
-
 async def test_one_number_serves_both_protocols_of_a_port_and_one_service(api: Cluster) -> None:
     both = [{"name": "u", "port": 53, "protocol": "UDP"}, {"name": "t", "port": 53, "protocol": "TCP"}]
     made = await api.client.create(SERVICES, service("dns", type="NodePort", ports=both), "default")
