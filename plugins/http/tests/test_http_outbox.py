@@ -171,3 +171,17 @@ async def test_one_can_receive_while_the_kernel_has_not_taken_all() -> None:
                 await stream.aclose()
                 await client.aclose()
         assert got == [b"x"] * CROWD
+
+
+async def test_one_can_receive_while_the_kernel_has_not_taken_all_and_others_crowd() -> None:
+    async with running() as outbox:
+        stuck, client = pair(outbox)
+        await stuck.send_soon(BIG)
+        await trio.testing.wait_all_tasks_blocked()  # the kernel has taken what it can
+        await client.send_all(b"x")
+        others = await crowd(outbox)
+        with trio.fail_after(5):
+            assert await stuck.receive_some(1) == b"x"
+        for stream, peer in [(stuck, client), *others]:
+            await stream.aclose()
+            await peer.aclose()

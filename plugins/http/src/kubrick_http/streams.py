@@ -88,7 +88,8 @@ class SocketStream:
         if self._parcel:
             # The peer has not even been sent what it waits for: to try now would be in vain.
             self._in_a_row = 0
-            if self._outbox is not None and self._outbox.is_crowded:
+            if self._drained is None and self._outbox is not None and self._outbox.is_crowded:
+                # The outbox has it yet to deliver, and says when it did.
                 self._reader = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._stay)
             else:
