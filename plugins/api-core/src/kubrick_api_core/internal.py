@@ -41,6 +41,13 @@ SERVICE_PORT: Shape = {
     "NodePort": ("nodePort", 0),
 }
 TAINT: Shape = {"Key": ("key", ""), "Value": ("value", ""), "Effect": ("effect", ""), "TimeAdded": ("timeAdded", None)}
+TOLERATION: Shape = {
+    "Key": ("key", ""),
+    "Operator": ("operator", ""),
+    "Value": ("value", ""),
+    "Effect": ("effect", ""),
+    "TolerationSeconds": ("tolerationSeconds", None),
+}
 RESOURCE_CLAIM: Shape = {
     "Name": ("name", ""),
     "ResourceClaimName": ("resourceClaimName", None),

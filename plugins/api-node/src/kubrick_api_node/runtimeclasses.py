@@ -9,18 +9,11 @@ from kubrick_api.errors import FieldError, duplicate, invalid_value
 from kubrick_api.formats import invalids
 from kubrick_api.resource import Object, Strategy
 from kubrick_api.validation import IMMUTABLE, labels, name_is_dns_label
-from kubrick_api_core.internal import Shape, internal
+from kubrick_api_core.internal import TOLERATION, internal
 from kubrick_api_core.placement_validation import validate_tolerations
 from kubrick_api_core.pod_warnings import NODE_LABELS
 from kubrick_api_core.resource_validation import validate_resources
 
-TOLERATION: Shape = {
-    "Key": ("key", ""),
-    "Operator": ("operator", ""),
-    "Value": ("value", ""),
-    "Effect": ("effect", ""),
-    "TolerationSeconds": ("tolerationSeconds", None),
-}
 KEY = ("key", "operator", "value", "effect")
 """What tells tolerations apart."""
 

@@ -3,18 +3,11 @@
 Names and order are those of pkg/apis/resource, the internal types.
 """
 
-from kubrick_api_core.internal import NODE_SELECTOR, WITHIN, Shape
+from kubrick_api_core.internal import NODE_SELECTOR, TOLERATION, WITHIN, Shape
 
 CEL: Shape = {"Expression": ("expression", "")}
 SELECTOR: Shape = {"CEL": ("cel", None)}
 OPAQUE: Shape = {"Driver": ("driver", ""), "Parameters": ("parameters", None)}
-TOLERATION: Shape = {
-    "Key": ("key", ""),
-    "Operator": ("operator", ""),
-    "Value": ("value", ""),
-    "Effect": ("effect", ""),
-    "TolerationSeconds": ("tolerationSeconds", None),
-}
 CAPACITY: Shape = {"Requests": ("requests", None)}
 EXACT: Shape = {
     "DeviceClassName": ("deviceClassName", ""),
